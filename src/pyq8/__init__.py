@@ -1,0 +1,61 @@
+"""INT8 quantization of ONNX CNNs on x86 CPUs. The public names; nothing heavy is imported before it is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from pyq8._version import __version__
+
+if TYPE_CHECKING:
+    from pyq8.api import Result, check, inspect, quantize
+    from pyq8.errors import InputError, Pyq8Error, UsageError
+    from pyq8.loaders import Preprocess
+    from pyq8.session import session
+    from pyq8.stats import Calibration
+    from pyq8.types import Config, Plan, QParams
+    from pyq8.verify.speed import time_models
+
+_HOME = {
+    "Calibration": "pyq8.stats",
+    "Config": "pyq8.types",
+    "InputError": "pyq8.errors",
+    "Plan": "pyq8.types",
+    "Preprocess": "pyq8.loaders",
+    "Pyq8Error": "pyq8.errors",
+    "QParams": "pyq8.types",
+    "Result": "pyq8.api",
+    "UsageError": "pyq8.errors",
+    "check": "pyq8.api",
+    "inspect": "pyq8.api",
+    "quantize": "pyq8.api",
+    "session": "pyq8.session",
+    "time_models": "pyq8.verify.speed",
+}
+
+__all__ = [
+    "Calibration",
+    "Config",
+    "InputError",
+    "Plan",
+    "Preprocess",
+    "Pyq8Error",
+    "QParams",
+    "Result",
+    "UsageError",
+    "__version__",
+    "check",
+    "inspect",
+    "quantize",
+    "session",
+    "time_models",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pyq8' has no attribute {name!r}")
+    # Kept where the import system would put it: a submodule of the same name must not replace it.
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

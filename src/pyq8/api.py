@@ -1,0 +1,355 @@
+"""The public calls, top to bottom: load -> prepare -> calibrate -> plan -> rewrite -> verify."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyq8 import cpu
+from pyq8._version import __version__
+from pyq8.calibrate import calibrate
+from pyq8.errors import DataError, ModelError
+from pyq8.inference import batch_size, input_specs, single
+from pyq8.loaders import Batch, Loader, Preprocess, open_loader
+from pyq8.model import load, save
+from pyq8.passes import PassResult, prepare
+from pyq8.plan import make_plan
+from pyq8.rewrite import rewrite
+from pyq8.stats import Calibration
+from pyq8.types import INT7, INT8, Config, Plan
+from pyq8.verify.accuracy import compare_accuracy
+from pyq8.verify.gate import Limits, Verdict, judge
+from pyq8.verify.kernels import KernelReport, find_kernels
+from pyq8.verify.layers import compare_layers
+from pyq8.verify.report import Report
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Progress = Callable[[str, int, "int | None"], None]
+"""Called with (what is done, how many more are done, how many there are)."""
+
+VERIFIED = 16
+"""Calibration images on which the result is compared with FP32 at once."""
+
+EXACT = 1e-3
+"""Relative difference between the prepared and the original model beyond which quantization stops. The passes are exact
+to 1e-5 (the tests hold them to it); a post-processing that selects may enlarge that."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A quantized model and all that is known about it.
+
+    Args:
+        model: the quantized model.
+        prepared: the FP32 model it was made from, behind the exact passes: the fair FP32 baseline.
+        passes: what each pass did.
+        calibration: the statistics.
+        plan: what became INT8, and why the rest did not.
+        report: kernels, accuracy and layers.
+        config: what was asked for.
+        seconds: stage -> seconds.
+        peak_rss_mib: peak resident memory of the process, MiB.
+        skipped: images left out because they could not be read.
+    """
+
+    model: ir.Model
+    prepared: ir.Model
+    passes: tuple[PassResult, ...]
+    calibration: Calibration
+    plan: Plan
+    report: Report
+    config: Config
+    seconds: dict[str, float]
+    peak_rss_mib: float
+    skipped: tuple[str, ...] = field(default=())
+
+    def save(self, path: str | Path) -> None:
+        """Write the quantized model, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        save(self.model, path)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the weights, as documented in docs/reference/json.md."""
+        return {
+            "kind": "pyq8 quantize",
+            "schema": 1,
+            "version": __version__,
+            "observer": self.config.observer,
+            "format": self.config.format,
+            "samples": self.calibration.samples,
+            "data_sha256": self.calibration.data_sha256,
+            "skipped": list(self.skipped),
+            "seconds": self.seconds,
+            "peak_rss_mib": self.peak_rss_mib,
+            "passes": [p.to_json() for p in self.passes],
+            "plan": self.plan.to_json(),
+            "report": self.report.to_json(),
+        }
+
+
+def quantize(
+    model: str | Path,
+    data: str | Path | Iterable[Any],
+    *,
+    preprocess: Preprocess | None = None,
+    samples: int | None = 100,
+    split: str = "calib",
+    seed: int | None = None,
+    skip_bad: bool = False,
+    observer: str = Config.observer,
+    format: str = Config.format,
+    target: str = "auto",
+    exclude: Sequence[str] = (),
+    bias_correction: bool = True,
+    progress: Progress | None = None,
+) -> Result:
+    """Quantize an FP32 ONNX CNN to INT8.
+
+    Args:
+        model: path of the FP32 ONNX file.
+        data: a folder of images, a .npz or .npy file, or any iterable of arrays or {input: array}; batches of
+            any size.
+        preprocess: what to do to images; None guesses from the input.
+        samples: how many images to calibrate on, None for all.
+        split: which rows of a labels.csv that has a `split` column.
+        seed: None takes the first samples, a number draws them at random.
+        skip_bad: leave unreadable images out instead of stopping.
+        observer: how ranges are chosen: mse, minmax, percentile, kl.
+        format: "qdq" or "qoperator".
+        target: "vnni", "avx2" (7-bit weights, right on CPUs without VNNI too) or "auto": this CPU.
+        exclude: names or patterns of nodes that stay FP32.
+        bias_correction: put the mean of the weights' rounding error back into the biases.
+        progress: called as images are done.
+
+    Raises:
+        InputError: the model or the data cannot be used; the message says why and what to do.
+        UsageError: an option that cannot be.
+    """
+    config = Config(observer, weight_type(target), tuple(exclude), format, bias_correction)
+    clock = _Clock()
+    original = load(model)
+    clock.lap("load")
+    prepared, passes = (p := prepare(original)).model, p.passes
+    clock.lap("prepare")
+    loader = open_loader(
+        data,
+        input_specs(original),
+        preprocess=preprocess,
+        split=split,
+        samples=samples,
+        seed=seed,
+        skip_bad=skip_bad,
+    )
+    kept: list[Batch] = []
+    report_images = _step(progress, "calibrate", loader.total)
+    calibration = calibrate(prepared, (b.feeds for b in _keep(loader, kept)), config, report_images)
+    clock.lap("calibrate")
+    check_exact(original, prepared, kept[0])
+    clock.lap("check")
+    plan = make_plan(prepared, calibration, config)
+    clock.lap("plan")
+    quantized = rewrite(prepared, plan, config.format)
+    quantized.metadata_props.update(_provenance(config, calibration, plan, loader))
+    clock.lap("rewrite")
+    feeds = [b.feeds for b in kept]
+    report = Report(
+        kernels=find_kernels(quantized, plan.float_nodes),
+        accuracy=compare_accuracy(original, quantized, kept),
+        layers=compare_layers(prepared, quantized, plan, feeds),
+    )
+    clock.lap("verify")
+    return Result(
+        quantized,
+        prepared,
+        passes,
+        calibration,
+        plan,
+        report,
+        config,
+        clock.seconds,
+        cpu.peak_rss_mib(),
+        tuple(loader.skipped),
+    )
+
+
+def check(
+    reference: str | Path,
+    candidate: str | Path,
+    data: str | Path | Iterable[Any],
+    *,
+    metric: str | None = None,
+    max_drop: float | None = None,
+    minimum: float | None = None,
+    min_int8: float | None = None,
+    preprocess: Preprocess | None = None,
+    samples: int | None = None,
+    split: str = "val",
+    seed: int | None = None,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Verdict:
+    """Judge a quantized model against its FP32 original on the same images.
+
+    Args:
+        reference: path of the FP32 model.
+        candidate: path of the quantized model.
+        data: as for `quantize`.
+        metric: see `pyq8.verify.gate.Limits`.
+        max_drop: percentage points.
+        minimum: dB for sqnr, 0..1 for cosine.
+        min_int8: share of the convolutions, 0..1.
+        preprocess: None takes what the quantized model remembers, else guesses.
+        samples: None for all.
+        split: which rows of a labels.csv that has a `split` column.
+        seed: as for `quantize`.
+        skip_bad: as for `quantize`.
+        progress: called as images are done.
+
+    Raises:
+        InputError: a model or the data cannot be used.
+        UsageError: a limit that does not fit the metric.
+    """
+    fp32, int8 = load(reference), load(candidate, quantized=True)
+    loader = open_loader(
+        data,
+        input_specs(fp32),
+        preprocess=preprocess or remembered_preprocess(int8),
+        split=split,
+        samples=samples,
+        seed=seed,
+        skip_bad=skip_bad,
+    )
+    images = _step(progress, "check", loader.total)
+    accuracy = compare_accuracy(fp32, int8, loader, [metric] if metric else None, images)
+    report = Report(find_kernels(int8, remembered_reasons(int8)), accuracy)
+    return judge(report, Limits(metric, max_drop, minimum, min_int8))
+
+
+def inspect(model: str | Path) -> KernelReport:
+    """Which kernel runs every node of a model on this machine, and why the others do not run in INT8.
+
+    Args:
+        model: path of an FP32 or quantized ONNX file.
+
+    Raises:
+        ModelError: the file cannot be used.
+    """
+    loaded = load(model, quantized=True)
+    return find_kernels(loaded, remembered_reasons(loaded))
+
+
+def weight_type(target: str) -> Any:
+    """The weights' integer type for a target.
+
+    Raises:
+        UsageError: no such target.
+    """
+    from pyq8.errors import UsageError
+
+    if target == "auto":
+        target = "vnni" if cpu.has_vnni() else "avx2"
+    if target not in ("vnni", "avx2"):
+        raise UsageError(f"target {target!r}: known are auto, vnni, avx2")
+    return INT8 if target == "vnni" else INT7
+
+
+def check_exact(original: ir.Model, prepared: ir.Model, batch: Batch) -> None:
+    """Run one image through both models.
+
+    Raises:
+        ModelError: an output differs by more than EXACT of its largest value.
+    """
+    from pyq8.session import model_session
+
+    names = [v.name or "" for v in original.graph.outputs]
+    inputs = {v.name for v in original.graph.inputs}
+    feeds, _ = next(single([batch.feeds], batch_size(original)))
+    feeds = {k: v for k, v in feeds.items() if k in inputs}
+    before, after = (model_session(m).run(names, feeds) for m in (original, prepared))
+    for name, a, b in zip(names, before, after, strict=True):
+        if not np.issubdtype(np.asarray(a).dtype, np.floating) or np.size(a) == 0:
+            continue
+        difference = float(np.max(np.abs(a - b))) if np.shape(a) == np.shape(b) else float("inf")
+        if difference > EXACT * max(float(np.max(np.abs(a))), 1e-12):
+            raise ModelError(
+                f"output {name!r}: preparing the graph changed it by {difference:.3g}; "
+                "this is a bug in pyq8, please report it with the model"
+            )
+
+
+def remembered_preprocess(model: ir.Model) -> Preprocess | None:
+    """The preprocessing that a quantized model was calibrated with."""
+    text = model.metadata_props.get("pyq8.preprocess")
+    return Preprocess.from_json(json.loads(text)) if text else None
+
+
+def remembered_reasons(model: ir.Model) -> dict[str, str]:
+    """Node name -> why it stayed FP32, as the quantized model remembers it."""
+    groups = json.loads(model.metadata_props.get("pyq8.float_nodes", "{}"))
+    return {name: reason for reason, names in groups.items() for name in names}
+
+
+def _provenance(config: Config, calibration: Calibration, plan: Plan, loader: Loader) -> dict[str, str]:
+    """What the model file remembers of how it was made."""
+    groups: dict[str, list[str]] = {}
+    for name, reason in plan.float_nodes.items():
+        groups.setdefault(reason, []).append(name)
+    found = {
+        "pyq8.version": __version__,
+        "pyq8.observer": config.observer,
+        "pyq8.target": "avx2" if config.weight_type is INT7 else "vnni",
+        "pyq8.bias_correction": str(config.bias_correction).lower(),
+        "pyq8.samples": str(calibration.samples),
+        "pyq8.data_sha256": calibration.data_sha256,
+        "pyq8.model_sha256": calibration.model_sha256,
+        "pyq8.float_nodes": json.dumps(groups),
+    }
+    if loader.preprocess is not None:
+        found["pyq8.preprocess"] = json.dumps(loader.preprocess.preprocess.to_json())
+    return found
+
+
+def _keep(loader: Loader, kept: list[Batch]) -> Iterator[Batch]:
+    """Hand on every batch, and keep the first images for verification."""
+    held = 0
+    for batch in loader:
+        if held < VERIFIED:
+            count = min(len(batch), VERIFIED - held)
+            feeds = {k: v[:count].copy() for k, v in batch.feeds.items()}
+            kept.append(replace(batch, feeds=feeds, labels=batch.labels[:count], names=batch.names[:count]))
+            held += count
+        yield batch
+
+
+def _step(progress: Progress | None, name: str, total: int | None) -> Callable[[int], None] | None:
+    if progress is None:
+        return None
+    progress(name, 0, total)
+    return lambda count: progress(name, count, total)
+
+
+class _Clock:
+    """Seconds of every stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
+
+
+__all__ = ["DataError", "Result", "check", "inspect", "quantize"]

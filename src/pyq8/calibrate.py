@@ -1,0 +1,109 @@
+"""Stream images through the FP32 model and keep statistics of every tensor that needs a range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyq8.errors import DataError
+from pyq8.inference import batch_size, single, with_outputs
+from pyq8.observers import OBSERVERS
+from pyq8.observers.collect import Collector
+from pyq8.ops import Fixed, find_rule
+from pyq8.ops.placement import Placement, place
+from pyq8.stats import Calibration, DataDigest
+from pyq8.types import Array, Config, Feeds
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Progress = Callable[[int], None]
+"""Called with the number of images done since the last call."""
+
+
+def calibrate(
+    model: ir.Model, batches: Iterable[Feeds], config: Config, progress: Progress | None = None
+) -> Calibration:
+    """Run every image once, alone, and observe it: statistics do not depend on batching or order.
+
+    While ONNX Runtime computes an image, a thread observes the one before it; no more than these two are held.
+
+    Args:
+        model: prepared.
+        batches: {input name: array [N, ...]}, N may vary.
+        config: `observer` says whether histograms are needed.
+        progress: called after every image.
+
+    Raises:
+        DataError: no image came, or one made NaN or infinity.
+        ModelError: ONNX Runtime cannot run the model.
+    """
+    from pyq8.model import sha256
+    from pyq8.session import model_session
+
+    placement = place(model)
+    collectors = make_collectors(placement, OBSERVERS.get(config.observer).needs_histogram)
+    names = list(collectors)
+    session = model_session(with_outputs(model, names))
+    inputs = {v.name for v in model.graph.inputs}
+    size = batch_size(model)
+    digest = DataDigest()
+    samples = 0
+    pending: Future[None] | None = None
+
+    def observe(arrays: list[Array], count: int) -> None:
+        for name, values in zip(names, arrays, strict=True):
+            if values.dtype == np.float32:
+                whole = size == 1 or values.ndim == 0 or values.shape[0] % size
+                collectors[name].update(values if whole else values[: values.shape[0] // size * count])
+
+    with ThreadPoolExecutor(1) as observer:
+        for feeds, count in single(batches, size):
+            for i in range(count):
+                digest.update({k: v[i : i + 1] for k, v in feeds.items()})
+            feeds = {k: v for k, v in feeds.items() if k in inputs}
+            arrays = [feeds[name] if name in inputs else None for name in names]
+            computed = iter(session.run([n for n in names if n not in inputs], feeds))
+            arrays = [next(computed) if a is None else a for a in arrays]
+            if pending is not None:
+                pending.result()
+            pending = observer.submit(observe, arrays, count)
+            samples += count
+            if progress is not None:
+                progress(count)
+        if pending is not None:
+            pending.result()
+    if not samples:
+        raise DataError("no calibration image came from the loader; give at least one")
+    stats = {name: c.stats() for name, c in collectors.items()}
+    return Calibration(stats, samples, sha256(model), digest.hexdigest())
+
+
+def make_collectors(placement: Placement, histogram: bool) -> dict[str, Collector]:
+    """One collector for every tensor whose range or whose channel means the plan will ask for."""
+    ranged: set[str] = set()
+    means: dict[str, int] = {}
+    order: dict[str, None] = {}
+
+    def want(value: ir.Value) -> None:
+        root = placement.scale_root(value)
+        producer = root.producer()
+        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        fixed = rule is not None and isinstance(rule.output, Fixed) and producer in placement.int8
+        if root.const_value is None and not fixed and root.name:
+            ranged.add(root.name)
+            order[root.name] = None
+
+    for node in placement.int8:
+        rule = find_rule(node.op_type, node.domain)
+        assert rule is not None
+        for _, value in rule.activations(node):
+            want(value)
+            if rule.weight is not None and value.name:
+                order[value.name] = None
+                means[value.name] = -1 if node.op_type == "MatMul" else 1
+        want(placement.output(node))
+    return {n: Collector(n, histogram=histogram and n in ranged, channel_axis=means.get(n)) for n in order}

@@ -1,0 +1,52 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pyq8.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyq8.loaders import Preprocess
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DATA = (
+    click.option("--preset", metavar="NAME", help="Preprocessing by name: imagenet, inception, efficientnet-lite, "
+                 "caffe, ssd, raw."),
+    click.option("--preprocess", "preprocess_file", metavar="FILE.toml", help="Preprocessing from a file."),
+    click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use N images."),
+    click.option("--split", metavar="NAME", help="Rows of labels.csv to use."),
+    click.option("--seed", type=int, metavar="N", help="Draw the images at random instead of taking the first."),
+    click.option("--skip-bad", is_flag=True, help="Leave unreadable images out instead of stopping."),
+)  # fmt: skip
+
+
+def data_options(command: F) -> F:
+    """What images, and what to do to them."""
+    for option in reversed(_DATA):
+        command = option(command)
+    return command
+
+
+def json_option(command: F) -> F:
+    """`--json FILE`."""
+    return click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - for stdout.")(command)
+
+
+def find_preprocess(preset: str | None, file: str | None) -> Preprocess | None:
+    """What was asked for, or None.
+
+    Raises:
+        UsageError: both were.
+    """
+    from pyq8.loaders import PRESETS, Preprocess
+
+    if preset and file:
+        raise UsageError("--preset and --preprocess exclude each other; give one")
+    if file:
+        return Preprocess.from_toml(file)
+    return PRESETS.get(preset) if preset else None

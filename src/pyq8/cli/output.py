@@ -1,0 +1,90 @@
+"""What commands print: JSON, progress, sizes."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pyq8.errors import OutputError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from pyq8.api import Progress
+
+
+def write_json(data: dict[str, Any], file: str | None) -> None:
+    """Strict JSON: what is not finite becomes null.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if file is None:
+        return
+    text = json.dumps(_finite(data), indent=1, allow_nan=False)
+    if file == "-":
+        click.echo(text)
+        return
+    try:
+        Path(file).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def check_writable(file: str | Path | None) -> None:
+    """Find out before the work that a result can be kept.
+
+    Raises:
+        OutputError: its folder is missing or read-only.
+    """
+    if file is None or str(file) == "-":
+        return
+    path = Path(file)
+    if path.is_dir():
+        raise OutputError(f"{path}: a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Progress on stderr, one bar a stage, only on a terminal."""
+    from tqdm import tqdm as make
+
+    bars: dict[str, tqdm[Any]] = {}
+
+    def step(name: str, count: int, total: int | None) -> None:
+        if name not in bars:
+            bars[name] = make(total=total, desc=name, unit="img", leave=False, disable=not sys.stderr.isatty())
+        bars[name].update(count)
+
+    try:
+        yield step
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def mib(path: str | Path) -> str:
+    """Size of a file."""
+    return f"{Path(path).stat().st_size / 2**20:.1f} MiB"
+
+
+def decibel(value: float) -> str:
+    """A ratio in dB; "exact" where nothing differs."""
+    return "exact" if math.isinf(value) and value > 0 else f"{value:.1f} dB"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {k: _finite(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(v) for v in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -1,0 +1,107 @@
+"""`pyq8 quantize`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pyq8.cli.options import data_options, find_preprocess, json_option
+from pyq8.cli.output import check_writable, decibel, mib, progress_bars, write_json
+from pyq8.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyq8.api import Result
+
+
+@click.command("quantize")
+@click.argument("model", metavar="MODEL")
+@click.option("--calib", required=True, metavar="PATH", help="Images (folder) or arrays (.npz, .npy).")
+@click.option("-o", "--output", metavar="OUT", help="Default: MODEL with .int8.onnx.")
+@data_options
+@click.option("--observer", default="mse", show_default=True, metavar="NAME",
+              help="How ranges are chosen: mse, minmax, percentile, kl.")
+@click.option("--format", "format_", default="qdq", show_default=True, metavar="NAME", help="qdq or qoperator.")
+@click.option("--target", default="auto", show_default=True, metavar="NAME",
+              help="vnni, avx2 (7-bit weights), or auto: this CPU.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
+@json_option
+def command(
+    model: str,
+    calib: str,
+    output: str | None,
+    preset: str | None,
+    preprocess_file: str | None,
+    samples: int | None,
+    split: str | None,
+    seed: int | None,
+    skip_bad: bool,
+    observer: str,
+    format_: str,
+    target: str,
+    exclude: tuple[str, ...],
+    json_file: str | None,
+) -> None:  # fmt: skip
+    """Quantize an FP32 ONNX CNN to INT8, from a folder of images, without retraining.
+
+    \b
+    pyq8 quantize resnet50.onnx --calib photos/ --preset imagenet
+    """
+    from pyq8 import api
+    from pyq8.observers import OBSERVERS
+    from pyq8.rewrite import FORMATS
+
+    out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
+    if Path(out).resolve() == Path(model).resolve():
+        raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
+    OBSERVERS.get(observer)
+    FORMATS.get(format_)
+    api.weight_type(target)
+    check_writable(out)
+    check_writable(json_file)
+    preprocess = find_preprocess(preset, preprocess_file)
+    with progress_bars() as progress:
+        result = api.quantize(
+            model,
+            calib,
+            preprocess=preprocess,
+            samples=samples or 100,
+            split=split or "calib",
+            seed=seed,
+            skip_bad=skip_bad,
+            observer=observer,
+            format=format_,
+            target=target,
+            exclude=exclude,
+            progress=progress,
+        )
+    result.save(out)
+    if preprocess is None and Path(calib).is_dir():
+        used = api.remembered_preprocess(result.model)
+        click.echo(f"warning: preprocessing was guessed ({used}); say --preset or --preprocess if it is wrong", err=True)
+    if json_file != "-":
+        show(result, model, calib, out)
+    write_json(result.to_json(), json_file)
+
+
+def show(result: Result, model: str, calib: str, out: str) -> None:
+    """Ten lines that say what happened."""
+    kernels, layers, accuracy = result.report.kernels, result.report.layers, result.report.accuracy
+    assert layers is not None and accuracy is not None
+    seconds = sum(result.seconds.values())
+    skipped = f" ({len(result.skipped)} unreadable ones skipped)" if result.skipped else ""
+    click.echo(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
+    click.echo(f"calibrated  {result.calibration.samples} images{skipped}, observer {result.config.observer}")
+    click.echo(f"took        {seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
+    int8 = len(result.plan.int8_nodes) + len(result.plan.absorbed)
+    click.echo(f"nodes       {int8} INT8, {len(result.plan.float_nodes)} FP32")
+    for reason, count in Counter(result.plan.float_nodes.values()).most_common(4):
+        click.echo(f"            {count:4d} FP32: {reason}")
+    click.echo(f"kernels     {kernels}")
+    outputs = [f"{r.output} {decibel(r.value)}" for r in accuracy.rows if r.metric == "sqnr"]
+    click.echo(f"outputs     SQNR on {accuracy.samples} calibration images: {', '.join(outputs[:6])}")
+    worst = [f"{r.node} {decibel(r.sqnr)}" for r in layers.rows[:3]]
+    click.echo(f"worst       {', '.join(worst)}")
+    click.echo(f"next        pyq8 check {model} {out} --data {calib}")

@@ -1,0 +1,59 @@
+"""Bias correction: what rounding the weights adds to the mean of an output is taken out of the bias.
+
+    y_c = sum_k W_ck x_k + b_c
+    E[y_hat_c - y_c] = sum_k (W_hat_ck - W_ck) E[x_k]
+    shift_c = -sum_k (W_hat_ck - W_ck) E[x_k]
+
+E[x_k] is the mean of input channel k over images and pixels, from calibration (Nagel et al., Data-Free Quantization, 2019).
+Pixels that zero padding replaces at the border are counted as if they had the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pyq8 import affine
+from pyq8.ops import find_rule
+from pyq8.ops.placement import Placement
+from pyq8.stats import Calibration
+from pyq8.types import Array, QParams
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+def bias_shifts(
+    placement: Placement, calibration: Calibration, weights: Mapping[str, QParams]
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Node name -> shift, float32 (C,), for every node with a weight, a bias slot and known input means."""
+    shifts = {}
+    for node in placement.int8:
+        rule = find_rule(node.op_type, node.domain)
+        if rule is None or rule.weight is None or rule.bias is None:
+            continue
+        weight, source = node.inputs[rule.weight], node.inputs[0]
+        assert weight is not None and weight.const_value is not None and source is not None
+        stats = calibration.stats.get(source.name or "")
+        if stats is None or stats.channel_mean is None:
+            continue
+        array, qparams = weight.const_value.numpy(), weights[weight.name or ""]
+        error = affine.dequantize(affine.quantize(array, qparams), qparams).astype(np.float64) - array
+        shifts[node.name or ""] = _shift(node, error, rule.weight_axis(node), stats.channel_mean.value)
+    return shifts
+
+
+def _shift(
+    node: ir.Node, error: npt.NDArray[np.float64], axis: int, mean: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
+    """-sum_k error_ck mean_k; in a grouped convolution output channel c sees its own group's inputs."""
+    rows = np.moveaxis(error, axis, 0)
+    channels = rows.shape[0]
+    summed: Array = rows.reshape(channels, rows.shape[1], -1).sum(axis=2)
+    groups = mean.size // summed.shape[1]
+    inputs = mean.reshape(groups, summed.shape[1])
+    shift = -np.einsum("gok,gk->go", summed.reshape(groups, channels // groups, -1), inputs)
+    return shift.reshape(channels).astype(np.float32)

@@ -1,0 +1,99 @@
+"""What this machine is: its name, its INT8 instructions, its cores, and the memory we took."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+
+FLAGS = {
+    "avx2": {"avx2"},
+    "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
+    "avx512_vnni": {"avx512_vnni"},
+    "avx_vnni": {"avx_vnni"},
+    "amx_int8": {"amx_int8"},
+}
+"""Our name -> the flags of /proc/cpuinfo that it takes."""
+
+
+def cpu_name() -> str:
+    """The processor's name, or its architecture where it does not say."""
+    return _field("model name") or platform.processor() or platform.machine()
+
+
+def isa() -> frozenset[str]:
+    """Those of avx2, avx512, avx512_vnni, avx_vnni, amx_int8 that the processor has.
+
+    Read from /proc/cpuinfo; empty on any other system than Linux on x86, whatever it has.
+    """
+    flags = set((_field("flags") or "").split())
+    return frozenset(name for name, needed in FLAGS.items() if needed <= flags)
+
+
+def has_vnni() -> bool:
+    """Whether u8 x s8 products are summed in 32 bits; without, pairs of them saturate in 16."""
+    return not isa().isdisjoint({"avx512_vnni", "avx_vnni"})
+
+
+def physical_cores() -> int:
+    """Physical cores this process may run on: its affinity and its container's quota, without SMT."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    allowed = os.sched_getaffinity(0)
+    cores = set()
+    for block in _cpuinfo().split("\n\n"):
+        pairs = (line.partition(":") for line in block.splitlines())
+        field = {key.strip(): value.strip() for key, _, value in pairs}
+        if "core id" in field and int(field["processor"]) in allowed:
+            cores.add((field.get("physical id"), field["core id"]))
+    return max(1, min(len(cores) or len(allowed), _quota() or len(allowed)))
+
+
+def describe() -> str:
+    """One line: name, cores, instructions."""
+    cores = physical_cores()
+    names = ", ".join(sorted(isa())) or "no INT8 instructions known"
+    return f"{cpu_name()}, {cores} core{'s' if cores > 1 else ''}, {names}"
+
+
+def peak_rss_mib() -> float:
+    """The most memory this process ever had resident, in MiB.
+
+    VmHWM on Linux, because getrusage hands a child the peak of the parent that started it; elsewhere
+    getrusage, in bytes on macOS and KiB on others.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 1024
+    except (OSError, StopIteration):
+        import resource  # not on Windows
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+@cache
+def _cpuinfo() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _field(name: str) -> str | None:
+    for line in _cpuinfo().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return None
+
+
+def _quota() -> int | None:
+    """Whole CPUs that the control group (v2) grants, None without a limit."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return None

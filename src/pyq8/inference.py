@@ -1,0 +1,55 @@
+"""Run a model image by image, whatever the batch size of the data and of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyq8.loaders.inputs import InputSpec
+from pyq8.types import Feeds
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+def input_specs(model: ir.Model) -> list[InputSpec]:
+    """Name, dtype and shape of every input."""
+    specs = []
+    for value in model.graph.inputs:
+        dims = list(value.shape.dims) if value.shape is not None else []
+        shape = tuple(d if isinstance(d, int) and d > 0 else None for d in dims)
+        dtype = value.dtype.numpy().name if value.dtype is not None else "float32"
+        specs.append(InputSpec(value.name or "", dtype, shape))
+    return specs
+
+
+def with_outputs(model: ir.Model, names: Iterable[str]) -> ir.Model:
+    """A copy of the model that also returns the named tensors, as far as nodes compute them."""
+    copy = model.clone()
+    present = {v.name for v in copy.graph.outputs}
+    wanted = set(names) - present
+    copy.graph.outputs.extend(v for node in copy.graph for v in node.outputs if v.name in wanted)
+    return copy
+
+
+def batch_size(model: ir.Model) -> int:
+    """Images the model wants at a time: its fixed batch size, or 1."""
+    sizes = [v.shape[0] for v in model.graph.inputs if v.shape is not None and len(v.shape) > 0]
+    return next((s for s in sizes if isinstance(s, int) and s > 0), 1)
+
+
+def single(batches: Iterable[Feeds], size: int) -> Iterator[tuple[Feeds, int]]:
+    """Cut batches into pieces of exactly `size` images; (feeds, how many of them are real).
+
+    A short last piece is filled up by repeating its last image.
+    """
+    for feeds in batches:
+        total = len(next(iter(feeds.values())))
+        for start in range(0, total, size):
+            piece = {k: v[start : start + size] for k, v in feeds.items()}
+            count = min(size, total - start)
+            if count < size:
+                piece = {k: np.concatenate([v, np.repeat(v[-1:], size - count, 0)]) for k, v in piece.items()}
+            yield {k: np.ascontiguousarray(v) for k, v in piece.items()}, count

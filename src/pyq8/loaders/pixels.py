@@ -1,0 +1,79 @@
+"""Geometry and arithmetic on one decoded image, the way torchvision does them.
+
+Source: torchvision.transforms.functional resize, center_crop, normalize.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyq8.errors import DataError
+from pyq8.types import Array
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from pyq8.loaders.preprocess import Preprocess
+
+
+def fit_size(image: Image.Image, preprocess: Preprocess, path: Path) -> Image.Image:
+    """Stretch, or resize the short side and crop around the center.
+
+    Args:
+        image: any size, 8 bits per channel.
+        preprocess: says which of them, in pixels.
+        path: the file, for messages.
+
+    Raises:
+        DataError: the image is smaller than the crop.
+    """
+    from PIL.Image import Resampling
+
+    filter_ = Resampling[preprocess.interpolation.upper()]
+    if preprocess.stretch:
+        height, width = preprocess.stretch
+        return image.resize((width, height), filter_)
+    if preprocess.resize:
+        short = min(image.size)
+        width, height = (preprocess.resize * side // short for side in image.size)
+        image = image.resize((width, height), filter_)
+    if preprocess.crop:
+        height, width = preprocess.crop
+        if image.width < width or image.height < height:
+            raise DataError(
+                f"{path}: {image.width}x{image.height} pixels, smaller than the crop {width}x{height}; "
+                "let the preprocessing resize, remove the file or pass --skip-bad"
+            )
+        left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+        image = image.crop((left, top, left + width, top + height))
+    return image
+
+
+def to_input(image: Image.Image, preprocess: Preprocess, dtype: str) -> Array:
+    """(pixel * scale - mean) / std in float32, in the model's layout.
+
+    Args:
+        image: mode RGB, or L where the preprocessing is gray.
+        preprocess: bound, its layout is "nchw" or "nhwc".
+        dtype: of the model's input; uint8 takes the pixels as they are.
+
+    Returns:
+        (C, H, W) or (H, W, C), C-contiguous.
+    """
+    pixels: Array = np.asarray(image, dtype=np.uint8)
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, np.newaxis]
+    if preprocess.color == "bgr":
+        pixels = pixels[:, :, ::-1]
+    if preprocess.layout == "nchw":
+        pixels = pixels.transpose(2, 0, 1)
+    if dtype == "uint8":
+        return np.ascontiguousarray(pixels)
+    per_channel = (-1, 1, 1) if preprocess.layout == "nchw" else (-1,)
+    values: Array = np.multiply(pixels, np.float32(preprocess.scale), dtype=np.float32, order="C")
+    values -= np.asarray(preprocess.mean, np.float32).reshape(per_channel)
+    values /= np.asarray(preprocess.std, np.float32).reshape(per_channel)
+    return values.astype(dtype, copy=False)

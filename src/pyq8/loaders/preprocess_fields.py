@@ -1,0 +1,119 @@
+"""The fields of a preprocessing description, read from TOML or JSON: names and types are checked."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyq8.errors import DataError
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or _is_int(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _one_of(*words: str) -> Callable[[object], object]:
+    def parse(value: object) -> object:
+        if value not in words:
+            raise TypeError
+        return value
+
+    return parse
+
+
+def _pixels(value: Any) -> int | None:
+    if value is not None and not _is_int(value):
+        raise TypeError
+    return value  # type: ignore[no-any-return]  # checked above
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if _is_int(value):
+        return (value, value)
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(map(_is_int, value)):
+        raise TypeError
+    return (value[0], value[1])
+
+
+def _number(value: Any) -> float:
+    if not _is_number(value):
+        raise TypeError
+    return float(value)
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    values = value if isinstance(value, list | tuple) else [value]
+    if not values or not all(map(_is_number, values)):
+        raise TypeError
+    return tuple(map(float, values))
+
+
+FIELDS: dict[str, tuple[Callable[[Any], object], str]] = {
+    "name": (_text, "text"),
+    "color": (_one_of("rgb", "bgr", "gray"), "'rgb', 'bgr' or 'gray'"),
+    "resize": (_pixels, "a whole number of pixels, the short side"),
+    "crop": (_size, "[height, width] in whole pixels"),
+    "stretch": (_size, "[height, width] in whole pixels"),
+    "mean": (_numbers, "a list of numbers, one per channel"),
+    "std": (_numbers, "a list of numbers, one per channel"),
+    "scale": (_number, "a number"),
+    "layout": (_one_of("auto", "nchw", "nhwc"), "'auto', 'nchw' or 'nhwc'"),
+    "interpolation": (_one_of("bilinear", "bicubic", "nearest"), "'bilinear', 'bicubic' or 'nearest'"),
+}
+"""Field -> what turns a plain value into the field's type (TypeError refuses), and what is expected."""
+
+
+def parse_fields(data: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Check names and types of a description's fields.
+
+    Args:
+        data: field -> plain value.
+        source: the file, for messages.
+
+    Raises:
+        DataError: a key that is no field, or a value of the wrong type.
+    """
+    fields = {}
+    for key, value in data.items():
+        if key not in FIELDS:
+            near = difflib.get_close_matches(key, FIELDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(FIELDS)}"
+            raise DataError(f"{source}: unknown key {key!r}; {hint}")
+        parse, expected = FIELDS[key]
+        try:
+            fields[key] = parse(value)
+        except TypeError:
+            raise DataError(f"{source}: {key} is {value!r}; it must be {expected}") from None
+    return fields
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        DataError: the file cannot be read, or is not TOML.
+    """
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        content: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a TOML file") from None
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError
+        raise DataError(f"{path}: not valid TOML ({error}); correct it") from None
+    return content

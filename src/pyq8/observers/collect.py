@@ -1,0 +1,89 @@
+"""Collect a tensor's statistics, one image's values at a time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pyq8.errors import DataError
+from pyq8.stats import BINS, ChannelMean, Histogram, TensorStats
+from pyq8.types import Array
+
+BLOCK = 1 << 16
+"""Values binned at a time: what fits the second-level cache."""
+
+_LOG2_BINS = BINS.bit_length() - 1
+_SMALLEST_EXPONENT = -120
+
+
+class Collector:
+    """Statistics of one tensor; memory does not grow with what it sees.
+
+    Args:
+        name: of the tensor, for messages.
+        histogram: whether to count values in bins.
+        channel_axis: the axis whose means are kept, None for no means.
+    """
+
+    def __init__(self, name: str, *, histogram: bool, channel_axis: int | None = None) -> None:
+        self.name = name
+        self._histogram = histogram
+        self._channel_axis = channel_axis
+        self._stats: TensorStats | None = None
+
+    def update(self, values: Array) -> None:
+        """Add one image's values, float32 of any shape.
+
+        Raises:
+            DataError: NaN or infinity among them.
+        """
+        if values.size == 0:
+            return
+        low, high = float(values.min()), float(values.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise DataError(
+                f"tensor {self.name!r} holds NaN or infinity on a calibration image; "
+                "check the preprocessing (--preset) and that the FP32 model works on it"
+            )
+        histogram = _count(values.reshape(-1), low, high) if self._histogram else None
+        means = None if self._channel_axis is None else _means(values, self._channel_axis)
+        new = TensorStats(low, high, values.size, histogram, means)
+        self._stats = new if self._stats is None else self._stats + new
+
+    def stats(self) -> TensorStats:
+        """What was seen.
+
+        Raises:
+            DataError: nothing was.
+        """
+        if self._stats is None:
+            raise DataError(f"tensor {self.name!r} was empty on every calibration image; give other images")
+        return self._stats
+
+
+def _count(values: Array, low: float, high: float) -> Histogram:
+    """Bins as narrow as the largest magnitude allows: |x| < BINS * 2**exponent."""
+    exponent = max(math.frexp(max(-low, high))[1] - _LOG2_BINS, _SMALLEST_EXPONENT)
+    counts = np.zeros(2 * BINS, np.int64)
+    signed = low < 0
+    scale = np.float32(math.ldexp(1.0, -exponent))
+    scaled = np.empty(BLOCK, np.float32)
+    index = np.empty(BLOCK, np.intp)
+    for start in range(0, values.size, BLOCK):
+        block = values[start : start + BLOCK]
+        size = block.size
+        np.multiply(block, scale, out=scaled[:size])
+        if signed:
+            np.floor(scaled[:size], out=scaled[:size])
+        np.add(scaled[:size], BINS, out=index[:size], casting="unsafe")
+        counts += np.bincount(index[:size], minlength=2 * BINS)
+    return Histogram(exponent, counts)
+
+
+def _means(values: Array, axis: int) -> ChannelMean:
+    moved = np.moveaxis(values, axis, 0)
+    flat = moved.reshape(moved.shape[0], -1)
+    sums: npt.NDArray[np.float64] = flat.sum(axis=1, dtype=np.float32).astype(np.float64)
+    return ChannelMean.of(sums / flat.shape[1])

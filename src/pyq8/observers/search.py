@@ -1,0 +1,50 @@
+"""Search of a range end by end, shared by the observers that minimize a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pyq8.stats import TensorStats
+
+STEPS = 64
+
+
+def shrink(
+    stats: TensorStats, loss: Callable[[float, float], float], smallest: float
+) -> tuple[float, float]:
+    """The range inside [min, max] with the smallest loss: coordinate descent over the two ends.
+
+    Args:
+        stats: of the tensor.
+        loss: (low, high) -> what to minimize.
+        smallest: the share of the range down to which an end may be moved.
+
+    Each end tries STEPS positions, then again around the best; the other end stays where it is. An end that
+    does not lie beyond 0 is 0 and stays.
+    """
+    low, high = min(stats.min, 0.0), max(stats.max, 0.0)
+    full_low, full_high = low, high
+    spread = 1.0
+    for fine in (False, True):
+        spread = (1 - smallest) / STEPS if fine else 1.0
+        if high > 0:
+            high = _best(lambda end: loss(low, end), _candidates(high, full_high, smallest, spread))
+        if low < 0:
+            low = _best(lambda end: loss(end, high), _candidates(low, full_low, smallest, spread))
+    return low, high
+
+
+def _candidates(current: float, full: float, smallest: float, spread: float) -> list[float]:
+    if spread == 1.0:
+        shares = np.linspace(1.0, smallest, STEPS)
+    else:
+        at = current / full
+        shares = np.linspace(min(1.0, at + spread), max(smallest, at - spread), STEPS // 4)
+    return [full * float(share) for share in shares]
+
+
+def _best(loss: Callable[[float], float], candidates: list[float]) -> float:
+    losses = [loss(end) for end in candidates]
+    return candidates[int(np.argmin(losses))]

@@ -1,0 +1,88 @@
+"""Conv, ConvTranspose, Gemm, MatMul: what multiplies by weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyq8.ops.rule import NO_KERNEL, OpRule, rule
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+NO_KERNEL["ConvTranspose"] = "ONNX Runtime has no INT8 ConvTranspose"
+
+
+def _weight(node: ir.Node) -> str | None:
+    weight = node.inputs[1]
+    if weight is None or weight.const_value is None or not weight.is_initializer():
+        return "its weight is not a constant"
+    if weight.const_value.dtype.numpy() != np.float32:
+        return f"its weight is {weight.const_value.dtype.name}, not FLOAT"
+    if not np.isfinite(weight.const_value.numpy()).all():
+        return "its weight holds NaN or infinity"
+    return None
+
+
+def _bias(node: ir.Node) -> str | None:
+    if len(node.inputs) > 2 and (bias := node.inputs[2]) is not None:
+        if bias.const_value is None or not bias.is_initializer():
+            return "its bias is not a constant"
+        if not np.isfinite(bias.const_value.numpy()).all():
+            return "its bias holds NaN or infinity"
+    return None
+
+
+def _conv(node: ir.Node) -> str | None:
+    return _weight(node) or _bias(node)
+
+
+def _gemm(node: ir.Node) -> str | None:
+    for name, wanted in (("alpha", 1.0), ("beta", 1.0)):
+        attribute = node.attributes.get(name)
+        if attribute is not None and attribute.as_float() != wanted:
+            return f"its {name} is {attribute.as_float():g}, not 1"
+    transposed = node.attributes.get("transA")
+    if transposed is not None and transposed.as_int():
+        return "its input is transposed"
+    objection = _weight(node) or _bias(node)
+    if objection is None and len(node.inputs) > 2 and (bias := node.inputs[2]) is not None:
+        weight = node.inputs[1]
+        assert weight is not None and weight.shape is not None and bias.const_value is not None
+        if bias.const_value.size != weight.shape[_gemm_axis(node)]:
+            return "its bias is not one value a column"
+    return objection
+
+
+def _gemm_axis(node: ir.Node) -> int:
+    attribute = node.attributes.get("transB")
+    return 0 if attribute is not None and attribute.as_int() else 1
+
+
+def _matmul(node: ir.Node) -> str | None:
+    objection = _weight(node)
+    if objection:
+        return "both its inputs are activations" if "not a constant" in objection else objection
+    weight = node.inputs[1]
+    assert weight is not None and weight.const_value is not None
+    return None if len(weight.const_value.shape) == 2 else "its weight is not a matrix"
+
+
+def _last_axis(_: ir.Node) -> int:
+    return 1
+
+
+rule(OpRule("Conv", ("", "QLinearConv"), weight=1, bias=2, check=_conv))
+rule(
+    OpRule(
+        "Gemm",
+        ("com.microsoft", "QGemm"),
+        weight=1,
+        bias=2,
+        weight_axis=_gemm_axis,
+        float_output=True,
+        check=_gemm,
+    )
+)
+rule(OpRule("MatMul", ("", "QLinearMatMul"), weight=1, weight_axis=_last_axis, check=_matmul))

@@ -1,0 +1,31 @@
+"""Operators that move values without changing them: they work on the uint8 tensor as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyq8.ops.rule import OpRule, SameAs, rule
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+def _resize(node: ir.Node) -> str | None:
+    mode = node.attributes.get("mode")
+    name = "nearest" if mode is None else mode.as_string()
+    return None if name in ("nearest", "linear") else f"ONNX Runtime has no INT8 {name} Resize"
+
+
+def _pad(node: ir.Node) -> str | None:
+    if len(node.inputs) > 2 and (value := node.inputs[2]) is not None:
+        if value.const_value is None or not value.is_initializer():
+            return "the value it pads with is not a constant"
+        if value.const_value.numpy().any():
+            return "it pads with another value than 0"
+    return None
+
+
+for _name in ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split"):
+    rule(OpRule(_name, ("", _name), output=SameAs()))
+rule(OpRule("Resize", ("", "Resize"), output=SameAs(), check=_resize))
+rule(OpRule("Pad", ("", "Pad"), output=SameAs(), check=_pad))

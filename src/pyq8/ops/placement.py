@@ -1,0 +1,193 @@
+"""Which node computes in INT8, which stays FP32, and why.
+
+A node is INT8 when it multiplies by weights, or when it lies between such nodes and an INT8 tensor reaches it.
+So image normalization before the first convolution, and box decoding, NMS, TopK or softmax behind the last one,
+stay FP32 without a flag. Bodies of Loop, If and Scan are not looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+import onnx_ir as ir
+
+from pyq8.errors import UsageError
+from pyq8.ops import NO_KERNEL, SameAs, find_rule
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The decision for every node of the main graph.
+
+    Args:
+        int8: the nodes that compute in INT8, in graph order.
+        float_nodes: node name -> why it stays FP32.
+        absorbed: Relu / Clip node name -> name of the INT8 node whose saturation computes it.
+        outputs: INT8 node name -> the value that holds its result (behind what it absorbed).
+    """
+
+    int8: tuple[ir.Node, ...]
+    float_nodes: dict[str, str]
+    absorbed: dict[str, str]
+    outputs: dict[str, ir.Value]
+
+    def output(self, node: ir.Node) -> ir.Value:
+        """The value that holds an INT8 node's first result."""
+        return self.outputs[node.name or ""]
+
+    def quantized_readers(self, value: ir.Value) -> list[ir.Node]:
+        """The INT8 nodes that read `value` as an activation."""
+        inside = set(self.int8)
+        return [u.node for u in value.uses() if u.node in inside and _is_activation(u.node, u.idx)]
+
+    def scale_root(self, value: ir.Value) -> ir.Value:
+        """The value whose scale and zero point `value` shares."""
+        producer = value.producer()
+        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        if producer is None or rule is None or not isinstance(rule.output, SameAs):
+            return value
+        source = producer.inputs[rule.output.input]
+        if (producer.name or "") not in self.outputs or source is None:
+            return value
+        return self.scale_root(source)
+
+
+def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
+    """Decide for every node.
+
+    Args:
+        model: prepared.
+        exclude: names or fnmatch patterns of nodes that stay FP32.
+
+    Raises:
+        UsageError: a pattern matches no node.
+    """
+    excluded = _match(model, exclude)
+    absorbed, outputs = _absorb(model.graph)
+    groups: dict[str, list[str]] = {}
+    for activation, owner in absorbed.items():
+        groups.setdefault(owner, []).append(activation)
+    leads = _leading(model.graph)
+    int8: list[ir.Node] = []
+    reasons: dict[str, str] = {}
+    tensors: set[ir.Value] = set()
+    started: set[ir.Node] = set()
+    for node in model.graph:
+        name = node.name or ""
+        behind = any(v is not None and v.producer() in started for v in node.inputs)
+        if _is_compute(node) or behind:
+            started.add(node)
+        if name in absorbed and absorbed[name] not in reasons:
+            continue
+        pattern = next((excluded[n] for n in [name, *groups.get(name, [])] if n in excluded), None)
+        reason = _objection(node, leads, started, tensors)
+        if pattern is not None and (reason is None or name in excluded):
+            reason = f"excluded by {pattern!r}"
+        if name in absorbed and node in leads and node in started:
+            reason = f"its producer {absorbed[name]!r} stays FP32"
+        if reason is not None:
+            reasons[name] = reason
+            continue
+        int8.append(node)
+        tensors.add(outputs.get(name, node.outputs[0]))
+        tensors.update(node.outputs)
+    inside = {n.name for n in int8}
+    absorbed = {a: owner for a, owner in absorbed.items() if owner in inside}
+    results = {n.name or "": outputs.get(n.name or "", n.outputs[0]) for n in int8}
+    return Placement(tuple(int8), reasons, absorbed, results)
+
+
+def _objection(node: ir.Node, leads: set[ir.Node], started: set[ir.Node], tensors: set[ir.Value]) -> str | None:
+    """Why a node stays FP32, from the most general reason to the most particular."""
+    if node not in leads:
+        return "behind the last convolution"
+    if node not in started:
+        return "before the first convolution"
+    if any(v.dtype is not None and v.dtype != ir.DataType.FLOAT for v in node.outputs):
+        return "it does not compute float32"
+    rule = find_rule(node.op_type, node.domain)
+    if rule is None:
+        if node.op_type in ("Relu", "Clip"):
+            return _activation_reason(node)
+        return NO_KERNEL.get(node.op_type, f"ONNX Runtime has no INT8 {node.op_type}")
+    objection = rule.check(node)
+    if objection is not None or rule.weight is not None:
+        return objection
+    values = [v for _, v in rule.activations(node)]
+    return None if any(v in tensors for v in values) else "what it reads is FP32"
+
+
+def _activation_reason(node: ir.Node) -> str:
+    source = node.inputs[0]
+    if source is not None and len(source.uses()) > 1:
+        return "others read its input too, so that no INT8 node can absorb it"
+    return "no INT8 node right before it can absorb it"
+
+
+def _is_compute(node: ir.Node) -> bool:
+    rule = find_rule(node.op_type, node.domain)
+    return rule is not None and rule.weight is not None and rule.check(node) is None
+
+
+def _is_activation(node: ir.Node, index: int) -> bool:
+    rule = find_rule(node.op_type, node.domain)
+    return rule is not None and index in [i for i, _ in rule.activations(node)]
+
+
+def _leading(graph: ir.Graph) -> set[ir.Node]:
+    """Nodes from which one that multiplies by weights is reachable, itself included."""
+    leads: set[ir.Node] = set()
+    for node in reversed(graph):
+        readers = (use.node for value in node.outputs for use in value.uses())
+        if _is_compute(node) or any(reader in leads for reader in readers):
+            leads.add(node)
+    return leads
+
+
+def _absorb(graph: ir.Graph) -> tuple[dict[str, str], dict[str, ir.Value]]:
+    """Relu and Clip that a producer's saturation can compute: (activation -> producer, producer -> value)."""
+    absorbed: dict[str, str] = {}
+    outputs: dict[str, ir.Value] = {}
+    for node in graph:
+        source = node.inputs[0] if node.inputs else None
+        if node.op_type not in ("Relu", "Clip") or source is None or source.is_graph_output():
+            continue
+        producer = source.producer()
+        if producer is None or len(source.uses()) != 1 or not clip_range(node):
+            continue
+        owner = absorbed.get(producer.name or "", producer.name or "")
+        rule = find_rule(producer.op_type, producer.domain)
+        if owner in absorbed.values() or (rule is not None and rule.absorbs and not isinstance(rule.output, SameAs)):
+            absorbed[node.name or ""] = owner
+            outputs[owner] = node.outputs[0]
+    return absorbed, outputs
+
+
+def clip_range(node: ir.Node) -> tuple[float, float] | None:
+    """The range [low, high] of a Relu or Clip if its ends are constant and hold 0, else None."""
+    low, high = 0.0, float("inf")
+    if node.op_type == "Clip":
+        low = -high
+        for i, value in enumerate(node.inputs[1:3]):
+            if value is None:
+                continue
+            if value.const_value is None or not value.is_initializer():
+                return None
+            end = float(np.asarray(value.const_value.numpy()).reshape(()))
+            low, high = (end, high) if i == 0 else (low, end)
+    return (low, high) if low <= 0 < high else None
+
+
+def _match(model: ir.Model, exclude: Sequence[str]) -> dict[str, str]:
+    """Node name -> the pattern that excludes it."""
+    names = [node.name or "" for node in model.graph]
+    matched: dict[str, str] = {}
+    for pattern in exclude:
+        hits = [n for n in names if n == pattern] or [n for n in names if fnmatchcase(n, pattern)]
+        if not hits:
+            raise UsageError(f"--exclude {pattern!r} matches no node; see the names with: pyq8 inspect MODEL")
+        matched.update(dict.fromkeys(hits, pattern))
+    return matched

@@ -1,0 +1,77 @@
+"""A Pad with zeros before a Conv becomes part of the Conv's own, possibly asymmetric, padding."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from pyq8.passes.graph_edit import constant, set_input, static_ints
+from pyq8.passes.result import PassResult
+from pyq8.passes.rewriting import Refuse, for_each
+
+
+def run(model: ir.Model) -> PassResult:
+    """Fuse in place. A Pad that several Convs read is fused into each."""
+    return for_each(model, "fuse_pad", {"Pad"}, _fuse)
+
+
+def _fuse(node: ir.Node) -> bool:
+    padded, source = node.outputs[0], node.inputs[0]
+    readers = [use.node for use in padded.uses()]
+    if not readers or any(r.op_type != "Conv" or r.inputs[0] is not padded for r in readers):
+        raise Refuse("something other than a Conv reads it")
+    if padded.is_graph_output():
+        raise Refuse("it is an output of the model")
+    before, after = _amounts(node)
+    if min(*before, *after) < 0:
+        raise Refuse("it crops")
+    for reader in readers:
+        auto = reader.attributes.get("auto_pad")
+        if auto is not None and auto.as_string() not in ("NOTSET", "VALID"):
+            raise Refuse(f"{reader.name!r} pads automatically")
+    for reader in readers:
+        spatial = len(before)
+        own = static_ints(reader, "pads", [0] * (2 * spatial))
+        total = [p + q for p, q in zip(own, before + after, strict=True)]
+        reader.attributes.pop("auto_pad", None)
+        reader.attributes["pads"] = ir.AttrInt64s("pads", total)
+        set_input(reader, 0, source)
+    assert node.graph is not None
+    node.graph.remove(node, safe=True)
+    return True
+
+
+def _amounts(node: ir.Node) -> tuple[list[int], list[int]]:
+    """Zeros before and after each spatial axis.
+
+    Raises:
+        Refuse: the Pad is of another mode or value, not constant, or touches batch or channels.
+    """
+    mode = node.attributes.get("mode")
+    if mode is not None and mode.as_string() != "constant":
+        raise Refuse(f"its mode is {mode.as_string()}")
+    if len(node.inputs) > 2 and node.inputs[2] is not None:
+        value = constant(node.inputs[2])
+        if value is None or value.any():
+            raise Refuse("it pads with another value than 0")
+    pads = constant(node.inputs[1])
+    if pads is None:
+        raise Refuse("its amounts are not constant")
+    reader = node.outputs[0].uses()[0].node
+    kernel = reader.inputs[1].shape if reader.inputs[1] is not None else None
+    if kernel is None:
+        raise Refuse(f"the weight of {reader.name!r} has no known rank")
+    rank = len(kernel)
+    axes = list(range(rank))
+    if len(node.inputs) > 3 and node.inputs[3] is not None:
+        given = constant(node.inputs[3])
+        if given is None:
+            raise Refuse("its axes are not constant")
+        axes = [int(a) % rank for a in given]
+    before, after = [0] * rank, [0] * rank
+    for i, axis in enumerate(axes):
+        before[axis], after[axis] = int(pads[i]), int(pads[i + len(axes)])
+    if any(before[:2]) or any(after[:2]):
+        raise Refuse("it pads batch or channels")
+    return before[2:], after[2:]
+
+

@@ -1,0 +1,71 @@
+"""The few graph edits that several passes share."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from pyq8.types import Array
+
+
+def constant(value: ir.Value | None) -> Array | None:
+    """The array of an initializer; None for everything else."""
+    if value is None or value.const_value is None or not value.is_initializer():
+        return None
+    return value.const_value.numpy()
+
+
+def only_reader(value: ir.Value) -> ir.Node | None:
+    """The one node that reads `value` once; None if others do or the value is a graph output."""
+    uses = value.uses()
+    if value.is_graph_output() or len(uses) != 1:
+        return None
+    (use,) = uses
+    return use.node
+
+
+def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
+    """A new initializer called `name`, or `name_1`, `name_2` ... where that is taken."""
+    taken, unique, count = graph.initializers, name, 0
+    while unique in taken:
+        count += 1
+        unique = f"{name}_{count}"
+    tensor = ir.tensor(np.asarray(array, order="C"), name=unique)
+    value = ir.Value(name=unique, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def set_input(node: ir.Node, index: int, value: ir.Value | None) -> None:
+    """Put `value` at input `index`, which may lie behind the last one."""
+    if index >= len(node.inputs):
+        node.resize_inputs(index + 1)
+    node.replace_input_with(index, value)
+
+
+def bypass(node: ir.Node, value: ir.Value) -> None:
+    """Remove `node`: `value`, which another node computes, takes the name and the readers of its output.
+
+    `value` must have no reader but `node`.
+    """
+    output = node.outputs[0]
+    name, graph = output.name, node.graph
+    assert graph is not None
+    if value.type is None or value.shape is None:
+        value.shape = value.shape or output.shape
+    output.replace_all_uses_with(value, replace_graph_outputs=True)
+    graph.remove(node, safe=True)
+    output.name = None
+    value.name = name
+
+
+def static_int(node: ir.Node, name: str, default: int) -> int:
+    """An integer attribute."""
+    attribute = node.attributes.get(name)
+    return default if attribute is None else attribute.as_int()
+
+
+def static_ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
+    """A list-of-integers attribute."""
+    attribute = node.attributes.get(name)
+    return default if attribute is None else list(attribute.as_ints())

@@ -1,0 +1,92 @@
+"""Carry out a plan. Decides nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyq8.ops import OpRule, SameAs, find_rule
+from pyq8.registry import Registry
+from pyq8.rewrite import qdq, qoperator
+from pyq8.types import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import onnx_ir as ir
+
+    from pyq8.rewrite.tensors import Tensors
+
+    Emit = Callable[[ir.Node, OpRule, Tensors], None]
+
+__all__ = ["FORMATS", "rewrite"]
+
+FORMATS: Registry[Emit] = Registry("format")
+FORMATS.register("qdq")(qdq.emit)
+FORMATS.register("qoperator")(qoperator.emit)
+
+
+def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
+    """The quantized model.
+
+    Args:
+        model: the prepared model that the plan was made for; not changed.
+        plan: what to do.
+        format: "qdq" or "qoperator".
+
+    Raises:
+        UsageError: no such format.
+    """
+    from onnx_ir.passes import common
+
+    from pyq8.rewrite.tensors import Tensors
+
+    emit = FORMATS.get(format)
+    model = model.clone()
+    graph = model.graph
+    _absorb(graph, plan)
+    tensors = Tensors(graph, plan)
+    inside = set(plan.int8_nodes)
+    for node in [n for n in graph if n.name in inside]:
+        rule = find_rule(node.op_type, node.domain)
+        assert rule is not None
+        if isinstance(rule.output, SameAs):
+            _move(node, rule, tensors)
+        else:
+            emit(node, rule, tensors)
+    if any(node.domain == "com.microsoft" for node in graph):
+        graph.opset_imports["com.microsoft"] = 1
+    common.RemoveUnusedNodesPass()(model)
+    return model
+
+
+def _absorb(graph: ir.Graph, plan: Plan) -> None:
+    """Remove every Relu and Clip that an INT8 node's saturation computes."""
+    from pyq8.passes.graph_edit import bypass
+
+    for node in [n for n in graph if n.name in plan.absorbed]:
+        source = node.inputs[0]
+        assert source is not None
+        bypass(node, source)
+
+
+def _move(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
+    """An operator that moves values works on the uint8 tensor as it is, in either format."""
+    import onnx_ir as ir
+
+    from pyq8.passes.graph_edit import add_initializer, set_input
+
+    ((index, source),) = rule.activations(node)
+    qparams = tensors.qparams(source)
+    assert qparams is not None
+    set_input(node, index, tensors.quantized(source))
+    mode = node.attributes.get("mode")
+    if node.op_type == "Pad" and (mode is None or mode.as_string() == "constant"):
+        zero = qparams.zero_point.astype(np.uint8)
+        set_input(node, 2, add_initializer(tensors.graph, f"{node.name}_zero", zero))
+    for value in [v for v in node.outputs if tensors.qparams(v) is not None]:
+        name = value.name
+        value.type = ir.TensorType(ir.DataType.UINT8)
+        tensors.produced(value, value, node)
+        value.name = f"{name}_quantized"

@@ -1,0 +1,128 @@
+"""The only place that makes ONNX Runtime sessions, with the options that INT8 on x86 needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pyq8 import cpu
+from pyq8.errors import ModelError, OutputError
+
+if TYPE_CHECKING:
+    import onnx_ir
+    import onnxruntime
+
+Optimize = Literal["all", "extended", "basic", "off"]
+LEVELS = {
+    "all": "ORT_ENABLE_ALL",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "basic": "ORT_ENABLE_BASIC",
+    "off": "ORT_DISABLE_ALL",
+}
+INLINE_BYTES = 3 * 2**29
+"""Models up to 1.5 GiB are handed over in memory; a protobuf message ends at 2 GiB."""
+
+
+def session(
+    model: str | os.PathLike[str] | bytes,
+    *,
+    threads: int | None = None,
+    optimize: Optimize = "all",
+    optimized_path: str | os.PathLike[str] | None = None,
+    spin: bool = True,
+    exact: bool | None = None,
+) -> onnxruntime.InferenceSession:
+    """An ordinary `onnxruntime.InferenceSession` on the CPU, options set right.
+
+    Args:
+        model: path, or the bytes of a model without external data.
+        threads: of an operator; None for the physical cores this process may use.
+        optimize: how far ONNX Runtime rewrites the graph.
+        optimized_path: where to write the graph that really runs. Weights above 1 KiB go to
+            `<optimized_path>.data` beside it, so that no size is too large.
+        spin: keep the threads spinning for the next call. False where several sessions share a
+            process: idle pools that spin slow the others down.
+        exact: sum u8 x s8 products without saturation on CPUs that lack VNNI (ONNX Runtime turns
+            weights beyond -64..64 into u8 there, which is slower). None: only where VNNI is missing.
+            With VNNI it only costs speed.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or cpu.physical_cores()
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[optimize])
+    options.add_session_config_entry("session.force_spinning_stop", "0" if spin else "1")
+    exact = not cpu.has_vnni() if exact is None else exact
+    options.add_session_config_entry("session.x64quantprecision", "1" if exact else "0")
+    if optimized_path is not None:
+        path = Path(optimized_path)
+        options.optimized_model_filepath = str(path)
+        external = "session.optimized_model_external_initializers_"
+        options.add_session_config_entry(external + "file_name", path.name + ".data")
+        options.add_session_config_entry(external + "min_size_in_bytes", "1024")
+    source = model if isinstance(model, bytes) else os.fspath(model)
+    name = "the model in memory" if isinstance(source, bytes) else source
+    if not isinstance(source, bytes) and not Path(source).is_file():
+        raise ModelError(f"{name}: no such file")
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except MemoryError:
+        raise
+    except Exception as error:  # its exceptions share no base but this
+        raise ModelError(f"{name}: onnxruntime cannot load it: {_one_line(error)}") from error
+
+
+def model_session(
+    model: onnx_ir.Model,
+    *,
+    threads: int | None = None,
+    optimize: Optimize = "all",
+    optimized_path: str | os.PathLike[str] | None = None,
+    spin: bool = True,
+    exact: bool | None = None,
+) -> onnxruntime.InferenceSession:
+    """`session` of a model in memory, of any size; the model is not changed.
+
+    Up to 1.5 GiB of weights it goes as bytes. Larger ones, and models whose weights still lie in
+    files, go through a temporary directory that is removed as soon as they are loaded.
+
+    Raises:
+        ModelError: ONNX Runtime refuses the model.
+        OutputError: the temporary directory cannot hold it.
+    """
+    import onnx_ir
+
+    tensors = [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
+    in_files = any(isinstance(tensor, onnx_ir.ExternalTensor) for tensor in tensors)
+    size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+    def load(source: str | bytes) -> onnxruntime.InferenceSession:
+        return session(
+            source, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin, exact=exact
+        )
+
+    if size <= INLINE_BYTES and not in_files:
+        return load(onnx_ir.to_proto(model).SerializeToString())
+    with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
+        path = Path(folder) / "model.onnx"
+        try:
+            onnx_ir.save(model, path, external_data="model.onnx.data")
+        except OSError as error:
+            raise OutputError(
+                f"{folder}: cannot hold {size / 2**30:.1f} GiB of weights ({error.strerror}); "
+                "set TMPDIR to a disk with more room"
+            ) from error
+        return load(str(path))
+
+
+def _one_line(error: Exception) -> str:
+    """ONNX Runtime's message without its prefix, source positions and line breaks."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
+    return " ".join(text.split()) or type(error).__name__

@@ -1,0 +1,256 @@
+"""Statistics of a tensor's values, and a calibration: the statistics of every tensor that needs a range.
+
+Everything here merges exactly: a + b == b + a, whatever the order or the batching of the images. Sums are
+therefore integers in fixed point, and histogram bins are powers of two wide (docs/explanation/calibration.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyq8.errors import CalibrationError
+
+BINS = 4096
+"""Bins a sign; a range that ends between two powers of two uses 2048 to 4096 of them."""
+
+_FRACTION_HIGH = 16
+_FRACTION_LOW = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """Counts of values in bins of width 2**exponent: bin i holds i * width <= x < (i + 1) * width.
+
+    Args:
+        exponent: log2 of the bin width.
+        counts: int64 (2 * BINS,); index BINS is bin 0.
+    """
+
+    exponent: int
+    counts: npt.NDArray[np.int64]
+
+    def __add__(self, other: Histogram) -> Histogram:
+        exponent = max(self.exponent, other.exponent)
+        return Histogram(exponent, self.at(exponent).counts + other.at(exponent).counts)
+
+    def at(self, exponent: int) -> Histogram:
+        """The same counts in bins of width 2**exponent, which is not finer.
+
+        floor(floor(x / 2**a) / 2**b) == floor(x / 2**(a + b)): nothing depends on when bins are joined.
+        """
+        if exponent == self.exponent:
+            return self
+        joined = np.zeros_like(self.counts)
+        shift = min(exponent - self.exponent, 62)
+        bins = np.arange(-BINS, BINS, dtype=np.int64) >> shift
+        np.add.at(joined, bins + BINS, self.counts)
+        return Histogram(exponent, joined)
+
+    def edges(self) -> npt.NDArray[np.float64]:
+        """Bin edges, float64 (2 * BINS + 1,)."""
+        return np.ldexp(np.arange(-BINS, BINS + 1, dtype=np.float64), self.exponent)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict without the empty ends."""
+        used = np.flatnonzero(self.counts)
+        first, last = (int(used[0]), int(used[-1]) + 1) if used.size else (0, 0)
+        return {
+            "exponent": self.exponent,
+            "first": first - BINS,
+            "counts": self.counts[first:last].tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Histogram:
+        """The inverse of `to_json`."""
+        counts = np.zeros(2 * BINS, np.int64)
+        start = data["first"] + BINS
+        counts[start : start + len(data["counts"])] = data["counts"]
+        return cls(data["exponent"], counts)
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelMean:
+    """The mean of every channel over all images, as an exact fixed-point sum of the images' means.
+
+    A mean m is kept as high / 2**16 + low / 2**56 with 0 <= low < 2**40; sums of integers do not depend on
+    their order.
+
+    Args:
+        high: int64 (C,), low: int64 (C,), count: images.
+    """
+
+    high: npt.NDArray[np.int64]
+    low: npt.NDArray[np.int64]
+    count: int
+
+    @classmethod
+    def of(cls, means: npt.NDArray[np.float64]) -> ChannelMean:
+        """One image's channel means, float64 (C,), |mean| < 2**40."""
+        scaled = np.ldexp(means, _FRACTION_HIGH)
+        high = np.floor(scaled)
+        low = np.floor(np.ldexp(scaled - high, _FRACTION_LOW))
+        return cls(high.astype(np.int64), low.astype(np.int64), 1)
+
+    def __add__(self, other: ChannelMean) -> ChannelMean:
+        return ChannelMean(self.high + other.high, self.low + other.low, self.count + other.count)
+
+    @property
+    def value(self) -> npt.NDArray[np.float64]:
+        """float64 (C,)."""
+        total = np.ldexp(self.high.astype(np.float64), -_FRACTION_HIGH)
+        total += np.ldexp(self.low.astype(np.float64), -_FRACTION_HIGH - _FRACTION_LOW)
+        return np.asarray(total / self.count)
+
+    def to_json(self) -> dict[str, Any]:
+        """Integers only."""
+        return {"high": self.high.tolist(), "low": self.low.tolist(), "count": self.count}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ChannelMean:
+        """The inverse of `to_json`."""
+        return cls(np.asarray(data["high"], np.int64), np.asarray(data["low"], np.int64), data["count"])
+
+
+@dataclass(frozen=True)
+class TensorStats:
+    """What calibration keeps of one tensor.
+
+    Args:
+        min: smallest value seen.
+        max: largest value seen.
+        count: number of values seen.
+        histogram: where the values lie; None for observers that need only the ends.
+        channel_mean: the mean of every channel (axis 1), for tensors that a weight multiplies.
+    """
+
+    min: float
+    max: float
+    count: int
+    histogram: Histogram | None = None
+    channel_mean: ChannelMean | None = None
+
+    def __add__(self, other: TensorStats) -> TensorStats:
+        return TensorStats(
+            min(self.min, other.min),
+            max(self.max, other.max),
+            self.count + other.count,
+            self.histogram + other.histogram if self.histogram and other.histogram else None,
+            self.channel_mean + other.channel_mean if self.channel_mean and other.channel_mean else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict that `from_json` reads back bit for bit."""
+        return {
+            "min": self.min,
+            "max": self.max,
+            "count": self.count,
+            "histogram": self.histogram.to_json() if self.histogram else None,
+            "channel_mean": self.channel_mean.to_json() if self.channel_mean else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TensorStats:
+        """The inverse of `to_json`."""
+        return cls(
+            data["min"],
+            data["max"],
+            data["count"],
+            Histogram.from_json(data["histogram"]) if data["histogram"] else None,
+            ChannelMean.from_json(data["channel_mean"]) if data["channel_mean"] else None,
+        )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The statistics of every observed tensor of one model over one set of images.
+
+    Args:
+        stats: tensor name -> statistics.
+        samples: number of images.
+        model_sha256: digest of the prepared model that was observed.
+        data_sha256: digest of the preprocessed images; does not depend on their order.
+    """
+
+    stats: Mapping[str, TensorStats]
+    samples: int
+    model_sha256: str
+    data_sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.samples} samples, {len(self.stats)} tensors, data {self.data_sha256[:12]}"
+
+    def check_model(self, model_sha256: str) -> None:
+        """Refuse a model other than the calibrated one.
+
+        Raises:
+            CalibrationError: the digests differ.
+        """
+        if model_sha256 != self.model_sha256:
+            raise CalibrationError(
+                f"calibration of model {self.model_sha256[:12]}: this model is {model_sha256[:12]}; "
+                "calibrate again"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict that `from_json` reads back bit for bit."""
+        return {
+            "kind": "pyq8 calibration",
+            "schema": 1,
+            "samples": self.samples,
+            "model_sha256": self.model_sha256,
+            "data_sha256": self.data_sha256,
+            "stats": {name: s.to_json() for name, s in self.stats.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Calibration:
+        """The inverse of `to_json`."""
+        stats = {name: TensorStats.from_json(s) for name, s in data["stats"].items()}
+        return cls(stats, data["samples"], data["model_sha256"], data["data_sha256"])
+
+    def save(self, path: str | Path) -> None:
+        """Write JSON."""
+        Path(path).write_text(json.dumps(self.to_json()), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Calibration:
+        """Read what `save` wrote.
+
+        Raises:
+            CalibrationError: the file is missing or is not a calibration.
+        """
+        try:
+            return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise CalibrationError(f"{path}: no such file; calibrate first") from None
+        except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+            raise CalibrationError(f"{path}: not a pyq8 calibration; calibrate again") from None
+
+
+class DataDigest:
+    """A digest of a set of samples that does not depend on their order or batching."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def update(self, feeds: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Add one sample: {input: array}."""
+        digest = hashlib.sha256()
+        for name in sorted(feeds):
+            array = np.ascontiguousarray(feeds[name])
+            digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
+            digest.update(array.tobytes())
+        self._sum = (self._sum + int.from_bytes(digest.digest(), "big")) % 2**256
+
+    def hexdigest(self) -> str:
+        """64 hex digits."""
+        return f"{self._sum:064x}"

@@ -1,0 +1,1 @@
+"""The proof: which kernels really run, how accurate and how fast the quantized model is."""

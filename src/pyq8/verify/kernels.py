@@ -1,0 +1,196 @@
+"""Intent is not proof: read the graph that ONNX Runtime really executes, and map it back.
+
+The graph after all optimizations is written by ONNX Runtime itself. A node of the file is found again by its name
+(the layout pass appends `_token_N`); one that is not there was fused into another, or folded.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+INT8_KERNELS = frozenset(
+    "QLinearConv QLinearMatMul QGemm QLinearAdd QLinearMul QLinearConcat QLinearAveragePool "
+    "QLinearGlobalAveragePool QLinearSigmoid QLinearLeakyRelu QLinearSoftmax ConvInteger MatMulInteger "
+    "MatMulIntegerToFloat DynamicQuantizeMatMul QLinearReduceMean QLinearWhere".split()
+)
+CONVOLUTIONS = frozenset({"Conv", "QLinearConv", "ConvInteger", "ConvTranspose", "FusedConv", "NhwcFusedConv"})
+_BOUNDARY = frozenset({"QuantizeLinear", "DequantizeLinear"})
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """One node of the model file.
+
+    Args:
+        node: its name.
+        op_type: its operator in the file.
+        kernel: the operator that runs, with its domain; "" where it was fused into another or folded.
+        int8: whether integers are computed or moved.
+        fast: for a convolution in INT8, whether it is on MLAS's fast path; None for all others.
+        reason: why it is FP32, or which condition of the fast path it misses.
+    """
+
+    node: str
+    op_type: str
+    kernel: str
+    int8: bool
+    fast: bool | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class KernelReport:
+    """Every node of a model and the kernel that runs it on this machine."""
+
+    rows: tuple[KernelRow, ...]
+
+    @property
+    def convolutions(self) -> tuple[KernelRow, ...]:
+        """The rows of convolutions."""
+        return tuple(r for r in self.rows if r.op_type in CONVOLUTIONS)
+
+    @property
+    def int8_convolutions(self) -> int:
+        """How many convolutions compute in INT8."""
+        return sum(r.int8 for r in self.convolutions)
+
+    @property
+    def fast_convolutions(self) -> int:
+        """How many of them are on the fast path."""
+        return sum(bool(r.fast) for r in self.convolutions)
+
+    def __str__(self) -> str:
+        total = len(self.convolutions)
+        return (
+            f"{self.int8_convolutions}/{total} convolutions on INT8 kernels, {self.fast_convolutions} on the fast path"
+        )
+
+    def reasons(self) -> dict[str, int]:
+        """Why nodes run in FP32: reason -> number of nodes."""
+        return dict(Counter(r.reason for r in self.rows if not r.int8 and r.reason))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts."""
+        return {
+            "convolutions": len(self.convolutions),
+            "int8_convolutions": self.int8_convolutions,
+            "fast_convolutions": self.fast_convolutions,
+            "rows": [asdict(r) for r in self.rows],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> KernelReport:
+        """The inverse of `to_json`."""
+        return cls(tuple(KernelRow(**row) for row in data["rows"]))
+
+
+def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> KernelReport:
+    """Load the model in ONNX Runtime and report what runs every node.
+
+    Args:
+        model: as it is in the file, FP32 or quantized.
+        reasons: node name -> why the plan left it FP32.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load it.
+    """
+    import onnx
+
+    from pyq8.session import model_session
+
+    with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
+        path = Path(folder) / "executed.onnx"
+        model_session(model, optimized_path=path)
+        executed = onnx.load(path, load_external_data=False)
+    initializers = {t.name: t for t in executed.graph.initializer}
+    by_name = {_original(node.name): node for node in executed.graph.node}
+    integer = _integer_values(executed)
+    rows = []
+    for node in model.graph:
+        if node.op_type in _BOUNDARY or node.op_type == "Constant":
+            continue
+        name = node.name or ""
+        rows.append(_row(node, by_name.get(name), integer, initializers, (reasons or {}).get(name, "")))
+    return KernelReport(tuple(rows))
+
+
+def _original(name: str) -> str:
+    return re.sub(r"(_token_\d+|_nhwc|_nchwc)$", "", name)
+
+
+def _row(
+    node: ir.Node,
+    runs: onnx.NodeProto | None,
+    integer: set[str],
+    initializers: Mapping[str, onnx.TensorProto],
+    planned: str,
+) -> KernelRow:
+    name = node.name or ""
+    if runs is None:
+        int8 = node.op_type in INT8_KERNELS
+        return KernelRow(name, node.op_type, "", int8, None, planned)
+    kernel = f"{runs.domain}.{runs.op_type}" if runs.domain else runs.op_type
+    moved = any(o in integer for o in runs.output)
+    if runs.op_type not in INT8_KERNELS and not moved:
+        return KernelRow(name, node.op_type, kernel, False, None, planned or _fp32_reason(node))
+    if runs.op_type != "QLinearConv":
+        return KernelRow(name, node.op_type, kernel, True, None, "")
+    missed = slow_reason(runs, initializers)
+    return KernelRow(name, node.op_type, kernel, True, not missed, missed)
+
+
+def _fp32_reason(node: ir.Node) -> str:
+    sources = [v.producer() for v in node.inputs if v is not None]
+    if any(p is not None and p.op_type == "DequantizeLinear" for p in sources):
+        return "ONNX Runtime did not fuse it with the quantization around it"
+    return ""
+
+
+def slow_reason(node: onnx.NodeProto, initializers: Mapping[str, onnx.TensorProto]) -> str:
+    """Which condition of MLAS's fast QLinearConv a node misses; "" for none.
+
+    Source: onnxruntime qlinearconv.cc and mlas convsym.cpp. Weights int8 with zero point 0; one group: at least 16
+    output channels, input and output channels multiples of 4; depthwise: channels a multiple of 16.
+    """
+    weight, zero_point = initializers.get(node.input[3]), initializers.get(node.input[5])
+    if weight is None or weight.data_type != 3 or zero_point is None:
+        return "its weight is not a constant int8"
+    group = next((a.i for a in node.attribute if a.name == "group"), 1)
+    out_channels, in_channels = weight.dims[0], weight.dims[1]
+    if group == 1:
+        if out_channels < 16:
+            return f"{out_channels} output channels are fewer than 16"
+        for kind, count in (("input", in_channels), ("output", out_channels)):
+            if count % 4:
+                return f"{count} {kind} channels are no multiple of 4"
+        return ""
+    if in_channels == 1 and out_channels == group:
+        return f"{group} depthwise channels are no multiple of 16" if group % 16 else ""
+    return f"it has {group} groups"
+
+
+def _integer_values(executed: onnx.ModelProto) -> set[str]:
+    """Names of the 8-bit tensors: what Q and the INT8 kernels write, and what only moves it on."""
+    moving = {"MaxPool", "NhwcMaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split"}
+    moving |= {"Resize", "Pad"}
+    found = {t.name for t in executed.graph.input if t.type.tensor_type.elem_type in (2, 3)}
+    for node in executed.graph.node:
+        writes = node.op_type == "QuantizeLinear" or (node.op_type in INT8_KERNELS and node.op_type != "QGemm")
+        if writes or (node.op_type in moving and node.input and node.input[0] in found):
+            found.update(node.output)
+    return found
+
+
+def count_ops(rows: Sequence[KernelRow]) -> dict[str, int]:
+    """Operator -> how many rows, most first."""
+    return dict(Counter(r.op_type for r in rows).most_common())

@@ -1,0 +1,79 @@
+"""SQNR of every quantized tensor against FP32, so that the worst layers are known by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyq8 import affine
+from pyq8.inference import batch_size, single, with_outputs
+from pyq8.metrics.sqnr import Sqnr
+from pyq8.types import Feeds, Plan
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One quantized tensor.
+
+    Args:
+        tensor: its name.
+        node: the node that computes it.
+        sqnr: dB over all elements of all images; what happened before it included.
+    """
+
+    tensor: str
+    node: str
+    sqnr: float
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """The quantized tensors, worst first."""
+
+    rows: tuple[LayerRow, ...]
+    samples: int
+
+    def __str__(self) -> str:
+        return "\n".join(f"{r.sqnr:6.1f} dB  {r.node}" for r in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts."""
+        return {"samples": self.samples, "rows": [asdict(r) for r in self.rows]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LayerReport:
+        """The inverse of `to_json`."""
+        return cls(tuple(LayerRow(**row) for row in data["rows"]), data["samples"])
+
+
+def compare_layers(prepared: ir.Model, quantized: ir.Model, plan: Plan, batches: Iterable[Feeds]) -> LayerReport:
+    """Run both models with every quantized tensor as an output; one image at a time.
+
+    The integer tensors are read, not dequantized ones, so that the INT8 kernels stay what they are.
+    """
+    from pyq8.session import model_session
+
+    computed = {v.name: n.name or "" for n in prepared.graph for v in n.outputs}
+    integers = {v.name for n in quantized.graph for v in n.outputs}
+    names = [n for n in plan.qparams if n in computed and f"{n}_quantized" in integers]
+    reference = model_session(with_outputs(prepared, names))
+    candidate = model_session(with_outputs(quantized, [f"{n}_quantized" for n in names]))
+    inputs = {v.name for v in prepared.graph.inputs}
+    scores = {n: Sqnr() for n in names}
+    samples = 0
+    for feeds, count in single(batches, batch_size(prepared)):
+        feeds = {k: v for k, v in feeds.items() if k in inputs}
+        samples += count
+        expected = reference.run(names, feeds)
+        found = candidate.run([f"{n}_quantized" for n in names], feeds)
+        for name, ref, q in zip(names, expected, found, strict=True):
+            if np.shape(ref) == np.shape(q):
+                scores[name].update(ref, affine.dequantize(q, plan.qparams[name]))
+    rows = [LayerRow(n, computed[n], float(s.value)) for n, s in scores.items() if s.samples]
+    return LayerReport(tuple(sorted(rows, key=lambda r: r.sqnr)), samples)
