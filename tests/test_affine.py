@@ -218,9 +218,7 @@ def test_the_scale_of_a_bias_is_always_a_normal_float(a: float, b: float) -> Non
 @given(hnp.arrays(np.float32, 4, elements=ordinary), st.floats(2**-20, 2**10, width=32))
 def test_with_its_floor_no_bias_comes_near_int32(bias: Array, x_scale: float) -> None:
     x = QParams(np.asarray(x_scale, np.float32), np.asarray(0, np.int32), UINT8)
-    w = affine.choose_weight_qparams(
-        np.full((4, 1), 1e-18, np.float32), 0, floor=affine.bias_floor(bias, x_scale)
-    )
+    w = affine.choose_weight_qparams(np.full((4, 1), 1e-18, np.float32), 0, floor=affine.bias_floor(bias, x_scale))
 
     q = affine.quantize_bias(bias, affine.bias_scale(x, w))
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pyq8.api import Result, check, inspect, quantize
     from pyq8.errors import InputError, Pyq8Error, UsageError
     from pyq8.loaders import Preprocess
-    from pyq8.session import session
+    from pyq8.sessions import session
     from pyq8.stats import Calibration
     from pyq8.types import Config, Plan, QParams
     from pyq8.verify.speed import time_models
@@ -29,7 +29,7 @@ _HOME = {
     "check": "pyq8.api",
     "inspect": "pyq8.api",
     "quantize": "pyq8.api",
-    "session": "pyq8.session",
+    "session": "pyq8.sessions",
     "time_models": "pyq8.verify.speed",
 }
 

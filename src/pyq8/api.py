@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,15 +13,17 @@ import numpy as np
 from pyq8 import cpu
 from pyq8._version import __version__
 from pyq8.calibrate import calibrate
-from pyq8.errors import DataError, ModelError
+from pyq8.errors import ModelError, UsageError
 from pyq8.inference import batch_size, input_specs, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
 from pyq8.model import load, save
+from pyq8.ops.placement import place
 from pyq8.passes import PassResult, prepare
 from pyq8.plan import make_plan
+from pyq8.provenance import provenance, remembered_preprocess, remembered_reasons
 from pyq8.rewrite import rewrite
 from pyq8.stats import Calibration
-from pyq8.types import INT7, INT8, Config, Plan
+from pyq8.types import INT7, INT8, Config, Plan, QType
 from pyq8.verify.accuracy import compare_accuracy
 from pyq8.verify.gate import Limits, Verdict, judge
 from pyq8.verify.kernels import KernelReport, find_kernels
@@ -39,8 +40,8 @@ VERIFIED = 16
 """Calibration images on which the result is compared with FP32 at once."""
 
 EXACT = 1e-3
-"""Relative difference between the prepared and the original model beyond which quantization stops. The passes are exact
-to 1e-5 (the tests hold them to it); a post-processing that selects may enlarge that."""
+"""Relative difference between prepared and original model beyond which quantization stops. The passes are exact to
+1e-5 (the tests hold them to it); a post-processing that selects may enlarge that."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ def quantize(
         seed=seed,
         skip_bad=skip_bad,
     )
+    place(prepared, config.exclude)  # a pattern that matches nothing is found before the work
     kept: list[Batch] = []
     report_images = _step(progress, "calibrate", loader.total)
     calibration = calibrate(prepared, (b.feeds for b in _keep(loader, kept)), config, report_images)
@@ -160,7 +162,7 @@ def quantize(
     plan = make_plan(prepared, calibration, config)
     clock.lap("plan")
     quantized = rewrite(prepared, plan, config.format)
-    quantized.metadata_props.update(_provenance(config, calibration, plan, loader))
+    quantized.metadata_props.update(provenance(config, calibration, plan, loader))
     clock.lap("rewrite")
     feeds = [b.feeds for b in kept]
     report = Report(
@@ -249,14 +251,12 @@ def inspect(model: str | Path) -> KernelReport:
     return find_kernels(loaded, remembered_reasons(loaded))
 
 
-def weight_type(target: str) -> Any:
+def weight_type(target: str) -> QType:
     """The weights' integer type for a target.
 
     Raises:
         UsageError: no such target.
     """
-    from pyq8.errors import UsageError
-
     if target == "auto":
         target = "vnni" if cpu.has_vnni() else "avx2"
     if target not in ("vnni", "avx2"):
@@ -270,7 +270,7 @@ def check_exact(original: ir.Model, prepared: ir.Model, batch: Batch) -> None:
     Raises:
         ModelError: an output differs by more than EXACT of its largest value.
     """
-    from pyq8.session import model_session
+    from pyq8.sessions import model_session
 
     names = [v.name or "" for v in original.graph.outputs]
     inputs = {v.name for v in original.graph.inputs}
@@ -286,38 +286,6 @@ def check_exact(original: ir.Model, prepared: ir.Model, batch: Batch) -> None:
                 f"output {name!r}: preparing the graph changed it by {difference:.3g}; "
                 "this is a bug in pyq8, please report it with the model"
             )
-
-
-def remembered_preprocess(model: ir.Model) -> Preprocess | None:
-    """The preprocessing that a quantized model was calibrated with."""
-    text = model.metadata_props.get("pyq8.preprocess")
-    return Preprocess.from_json(json.loads(text)) if text else None
-
-
-def remembered_reasons(model: ir.Model) -> dict[str, str]:
-    """Node name -> why it stayed FP32, as the quantized model remembers it."""
-    groups = json.loads(model.metadata_props.get("pyq8.float_nodes", "{}"))
-    return {name: reason for reason, names in groups.items() for name in names}
-
-
-def _provenance(config: Config, calibration: Calibration, plan: Plan, loader: Loader) -> dict[str, str]:
-    """What the model file remembers of how it was made."""
-    groups: dict[str, list[str]] = {}
-    for name, reason in plan.float_nodes.items():
-        groups.setdefault(reason, []).append(name)
-    found = {
-        "pyq8.version": __version__,
-        "pyq8.observer": config.observer,
-        "pyq8.target": "avx2" if config.weight_type is INT7 else "vnni",
-        "pyq8.bias_correction": str(config.bias_correction).lower(),
-        "pyq8.samples": str(calibration.samples),
-        "pyq8.data_sha256": calibration.data_sha256,
-        "pyq8.model_sha256": calibration.model_sha256,
-        "pyq8.float_nodes": json.dumps(groups),
-    }
-    if loader.preprocess is not None:
-        found["pyq8.preprocess"] = json.dumps(loader.preprocess.preprocess.to_json())
-    return found
 
 
 def _keep(loader: Loader, kept: list[Batch]) -> Iterator[Batch]:
@@ -350,6 +318,3 @@ class _Clock:
         now = time.perf_counter()
         self.seconds[name] = round(now - self._last, 3)
         self._last = now
-
-
-__all__ = ["DataError", "Result", "check", "inspect", "quantize"]

@@ -42,13 +42,14 @@ def calibrate(
         ModelError: ONNX Runtime cannot run the model.
     """
     from pyq8.model import sha256
-    from pyq8.session import model_session
+    from pyq8.sessions import model_session
 
     placement = place(model)
     collectors = make_collectors(placement, OBSERVERS.get(config.observer).needs_histogram)
     names = list(collectors)
-    session = model_session(with_outputs(model, names))
+    session = model_session(with_outputs(model, names), spin=False)
     inputs = {v.name for v in model.graph.inputs}
+    outputs = [name for name in names if name not in inputs]
     size = batch_size(model)
     digest = DataDigest()
     samples = 0
@@ -65,9 +66,8 @@ def calibrate(
             for i in range(count):
                 digest.update({k: v[i : i + 1] for k, v in feeds.items()})
             feeds = {k: v for k, v in feeds.items() if k in inputs}
-            arrays = [feeds[name] if name in inputs else None for name in names]
-            computed = iter(session.run([n for n in names if n not in inputs], feeds))
-            arrays = [next(computed) if a is None else a for a in arrays]
+            computed = iter(session.run(outputs, feeds))
+            arrays: list[Array] = [feeds[name] if name in inputs else next(computed) for name in names]
             if pending is not None:
                 pending.result()
             pending = observer.submit(observe, arrays, count)

@@ -9,11 +9,11 @@ import numpy as np
 
 from pyq8 import affine
 from pyq8.errors import CalibrationError
-from pyq8.observers import OBSERVERS
+from pyq8.observers import OBSERVERS, Observer
 from pyq8.ops import Fixed, OpRule, SameAs, find_rule
 from pyq8.ops.placement import Placement
-from pyq8.stats import Calibration, TensorStats
-from pyq8.types import UINT8, Config, QParams
+from pyq8.stats import Calibration
+from pyq8.types import UINT8, Array, Config, QParams
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -29,11 +29,7 @@ def activation_qparams(placement: Placement, calibration: Calibration, config: C
         root = placement.scale_root(value)
         name, root_name = value.name or "", root.name or ""
         if root_name not in by_root:
-            known = _known_range(root, placement)
-            if known is None:
-                low, high = observer.choose(_stats(root, calibration.stats), UINT8)
-            else:
-                low, high = known
+            low, high = _range(root, calibration, observer)
             by_root[root_name] = affine.choose_qparams(low, high, UINT8)
         chosen[name] = by_root[root_name]
 
@@ -44,8 +40,8 @@ def activation_qparams(placement: Placement, calibration: Calibration, config: C
             assign(value)
         if not writes_float(node, rule, placement):
             assign(placement.output(node))
-            for extra in node.outputs[1:]:
-                if extra.uses() and isinstance(rule.output, SameAs):
+            if node.op_type == "Split":
+                for extra in node.outputs[1:]:
                     assign(extra)
     return chosen
 
@@ -57,12 +53,10 @@ def writes_float(node: ir.Node, rule: OpRule, placement: Placement) -> bool:
     return rule.float_output and not absorbs and not placement.quantized_readers(output)
 
 
-def weight_qparams(
-    placement: Placement, activations: Mapping[str, QParams], config: Config
-) -> dict[str, QParams]:
+def weight_qparams(placement: Placement, activations: Mapping[str, QParams], config: Config) -> dict[str, QParams]:
     """Symmetric per-channel parameters of every weight, coarse enough that no int32 bias clips."""
-    floors: dict[str, list[np.ndarray]] = {}
-    axes: dict[str, int] = {}
+    floors: dict[str, list[Array]] = {}
+    axes: dict[str, set[int]] = {}
     weights: dict[str, ir.Value] = {}
     for node in placement.int8:
         rule = find_rule(node.op_type, node.domain)
@@ -71,48 +65,41 @@ def weight_qparams(
         weight, source = node.inputs[rule.weight], node.inputs[rule.inputs[0] if rule.inputs else 0]
         assert weight is not None and weight.name and source is not None
         weights[weight.name] = weight
-        axes.setdefault(weight.name, rule.weight_axis(node))
+        axes.setdefault(weight.name, set()).add(rule.weight_axis(node))
         bias = node.inputs[rule.bias] if rule.bias is not None and len(node.inputs) > rule.bias else None
         if bias is not None and bias.const_value is not None:
             x_scale = float(activations[source.name or ""].scale)
-            channels = weight.const_value.shape[axes[weight.name]]  # type: ignore[union-attr]
-            values = np.broadcast_to(bias.const_value.numpy().reshape(-1), (channels,))
-            floors.setdefault(weight.name, []).append(affine.bias_floor(values, x_scale))
+            floor = affine.bias_floor(bias.const_value.numpy().reshape(-1), x_scale)
+            floors.setdefault(weight.name, []).append(floor)
     chosen = {}
     for name, weight in weights.items():
         assert weight.const_value is not None
-        floor = np.max(floors[name], axis=0) if name in floors else None
-        chosen[name] = affine.choose_weight_qparams(
-            weight.const_value.numpy(), axes[name], config.weight_type, floor=floor
-        )
+        axis = axes[name].pop() if len(axes[name]) == 1 else None  # one reader's rows are another's columns
+        bounds = floors.get(name, [])
+        lowest = np.max(bounds if axis is not None else np.concatenate(bounds), axis=0) if bounds else None
+        array = weight.const_value.numpy()
+        chosen[name] = affine.choose_weight_qparams(array, axis, config.weight_type, floor=lowest)
     return chosen
 
 
-def _known_range(root: ir.Value, placement: Placement) -> tuple[float, float] | None:
-    """The range of a constant, or of what a `Fixed` operator writes."""
-    if root.const_value is not None:
-        array = root.const_value.numpy()
-        return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
-    producer = root.producer()
-    rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
-    if producer is not None and rule is not None and isinstance(rule.output, Fixed) and producer in placement.int8:
-        return rule.output.low, rule.output.high
-    return None
-
-
-def _stats(root: ir.Value, stats: Mapping[str, TensorStats]) -> TensorStats:
-    """Of the tensor; or, where it only moves or picks another's values, of that one.
+def _range(value: ir.Value, calibration: Calibration, observer: Observer) -> tuple[float, float]:
+    """The range of a constant, of what was observed, of what is `Fixed`, or of the tensor whose values these are.
 
     Raises:
-        CalibrationError: neither was observed.
+        CalibrationError: none of them.
     """
-    found = stats.get(root.name or "")
-    if found is not None:
-        return found
-    producer = root.producer()
+    if value.const_value is not None:
+        array = value.const_value.numpy()
+        return float(array.min()), float(array.max())
+    stats = calibration.stats.get(value.name or "")
+    if stats is not None and (stats.histogram is not None or not observer.needs_histogram):
+        return observer.choose(stats, UINT8)
+    producer = value.producer()
     rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+    if rule is not None and isinstance(rule.output, Fixed):
+        return rule.output.low, rule.output.high
     if producer is not None and rule is not None and isinstance(rule.output, SameAs):
         source = producer.inputs[rule.output.input]
         if source is not None:
-            return _stats(source, stats)
-    raise CalibrationError(f"tensor {root.name!r} was not observed; calibrate this model again")
+            return _range(source, calibration, observer)
+    raise CalibrationError(f"tensor {value.name!r} was not observed; calibrate this model again")

@@ -21,8 +21,12 @@ from pyq8.errors import CalibrationError
 BINS = 4096
 """Bins a sign; a range that ends between two powers of two uses 2048 to 4096 of them."""
 
+LARGEST_MEAN = 2.0**31
+"""Bound of a channel's mean in one image; so many of 2**15 images still sum to less than 2**63."""
+
 _FRACTION_HIGH = 16
 _FRACTION_LOW = 40
+_KIND, _SCHEMA = "pyq8 calibration", 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +74,15 @@ class Histogram:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Histogram:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: bins that do not exist.
+        """
         counts = np.zeros(2 * BINS, np.int64)
         start = data["first"] + BINS
+        if not 0 <= start <= start + len(data["counts"]) <= counts.size:
+            raise ValueError(f"{len(data['counts'])} bins from {data['first']}, beyond +-{BINS}")
         counts[start : start + len(data["counts"])] = data["counts"]
         return cls(data["exponent"], counts)
 
@@ -94,7 +104,7 @@ class ChannelMean:
 
     @classmethod
     def of(cls, means: npt.NDArray[np.float64]) -> ChannelMean:
-        """One image's channel means, float64 (C,), |mean| < 2**40."""
+        """One image's channel means, float64 (C,), |mean| < LARGEST_MEAN."""
         scaled = np.ldexp(means, _FRACTION_HIGH)
         high = np.floor(scaled)
         low = np.floor(np.ldexp(scaled - high, _FRACTION_LOW))
@@ -203,8 +213,8 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """A dict that `from_json` reads back bit for bit."""
         return {
-            "kind": "pyq8 calibration",
-            "schema": 1,
+            "kind": _KIND,
+            "schema": _SCHEMA,
             "samples": self.samples,
             "model_sha256": self.model_sha256,
             "data_sha256": self.data_sha256,
@@ -213,7 +223,13 @@ class Calibration:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Calibration:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: another kind of document, or of another version.
+        """
+        if (data["kind"], data["schema"]) != (_KIND, _SCHEMA):
+            raise ValueError(f"{data['kind']!r} schema {data['schema']!r}, not {_KIND!r} schema {_SCHEMA}")
         stats = {name: TensorStats.from_json(s) for name, s in data["stats"].items()}
         return cls(stats, data["samples"], data["model_sha256"], data["data_sha256"])
 
@@ -226,13 +242,15 @@ class Calibration:
         """Read what `save` wrote.
 
         Raises:
-            CalibrationError: the file is missing or is not a calibration.
+            CalibrationError: the file is missing, unreadable or not a calibration.
         """
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise CalibrationError(f"{path}: no such file; calibrate first") from None
-        except (ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
+        except OSError as error:
+            raise CalibrationError(f"{path}: cannot be read ({error.strerror}); calibrate again") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise CalibrationError(f"{path}: not a pyq8 calibration; calibrate again") from None
 
 

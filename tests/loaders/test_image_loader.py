@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -144,9 +145,10 @@ def test_decoding_runs_ahead_but_not_far(tmp_path: Path, monkeypatch: pytest.Mon
     batches = iter(open_images(tmp_path))
     for _ in range(5):
         next(batches)
+    time.sleep(0.2)  # time enough to decode all that may be decoded
     batches.close()  # type: ignore[attr-defined]
 
-    assert 5 <= len(decoded) <= 5 + 8
+    assert 5 < len(decoded) <= 5 + 8
     assert all(name.startswith("pyq8-decode") for name in decoded)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pyq8-decode")]
 

@@ -10,7 +10,7 @@ import onnx.parser
 import pytest
 
 from pyq8.errors import DataError, ModelError
-from pyq8.session import session
+from pyq8.sessions import session
 from pyq8.verify import stopwatch
 
 

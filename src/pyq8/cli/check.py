@@ -13,13 +13,26 @@ from pyq8.cli.output import check_writable, progress_bars, write_json
 @click.argument("int8", metavar="INT8")
 @click.option("--data", required=True, metavar="PATH", help="Images (folder) or arrays (.npz, .npy).")
 @data_options
-@click.option("--metric", metavar="NAME", help="top1, top5, agreement, sqnr, cosine. Default: the first that applies "
-              "of top1 (with labels), agreement (classifiers), sqnr.")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="top1, top5, agreement, sqnr, cosine. Default: the first that applies "
+    "of top1 (with labels), agreement (classifiers), sqnr.",
+)
 @click.option("--max-drop", type=float, metavar="PTS", help="Points that top1, top5, agreement may lose.  [default: 1]")
-@click.option("--min", "minimum", type=float, metavar="VALUE",
-              help="What sqnr (dB) or cosine must reach.  [default: 15, 0.99]")
-@click.option("--min-int8", type=click.FloatRange(0, 1), metavar="FRACTION",
-              help="Share of the convolutions that must run on INT8 kernels.")
+@click.option(
+    "--min",
+    "minimum",
+    type=float,
+    metavar="VALUE",
+    help="What sqnr (dB) or cosine must reach.  [default: 15, 0.99]",
+)
+@click.option(
+    "--min-int8",
+    type=click.FloatRange(0, 1),
+    metavar="FRACTION",
+    help="Share of the convolutions that must run on INT8 kernels.",
+)
 @json_option
 def command(
     fp32: str,

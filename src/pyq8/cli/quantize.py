@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 @click.option("--calib", required=True, metavar="PATH", help="Images (folder) or arrays (.npz, .npy).")
 @click.option("-o", "--output", metavar="OUT", help="Default: MODEL with .int8.onnx.")
 @data_options
-@click.option("--observer", default="mse", show_default=True, metavar="NAME",
-              help="How ranges are chosen: mse, minmax, percentile, kl.")
+@click.option(
+    "--observer",
+    default="mse",
+    show_default=True,
+    metavar="NAME",
+    help="How ranges are chosen: mse, minmax, percentile, kl.",
+)
 @click.option("--format", "format_", default="qdq", show_default=True, metavar="NAME", help="qdq or qoperator.")
-@click.option("--target", default="auto", show_default=True, metavar="NAME",
-              help="vnni, avx2 (7-bit weights), or auto: this CPU.")
+@click.option(
+    "--target",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="vnni, avx2 (7-bit weights), or auto: this CPU.",
+)
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
 @json_option
 def command(
@@ -51,6 +61,7 @@ def command(
     """
     from pyq8 import api
     from pyq8.observers import OBSERVERS
+    from pyq8.provenance import remembered_preprocess
     from pyq8.rewrite import FORMATS
 
     out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
@@ -79,8 +90,11 @@ def command(
         )
     result.save(out)
     if preprocess is None and Path(calib).is_dir():
-        used = api.remembered_preprocess(result.model)
-        click.echo(f"warning: preprocessing was guessed ({used}); say --preset or --preprocess if it is wrong", err=True)
+        used = remembered_preprocess(result.model)
+        click.echo(
+            f"warning: preprocessing was guessed ({used}); say --preset or --preprocess if it is wrong",
+            err=True,
+        )
     if json_file != "-":
         show(result, model, calib, out)
     write_json(result.to_json(), json_file)

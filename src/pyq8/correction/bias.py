@@ -1,11 +1,11 @@
 """Bias correction: what rounding the weights adds to the mean of an output is taken out of the bias.
 
-    y_c = sum_k W_ck x_k + b_c
-    E[y_hat_c - y_c] = sum_k (W_hat_ck - W_ck) E[x_k]
-    shift_c = -sum_k (W_hat_ck - W_ck) E[x_k]
+    y_c = sum_kt W_ckt x_kt + b_c
+    E[y_hat_c - y_c] = sum_kt (W_hat_ckt - W_ckt) E[x_kt]
+    shift_c = -sum_kt (W_hat_ckt - W_ckt) p_t E[x_k]
 
-E[x_k] is the mean of input channel k over images and pixels, from calibration (Nagel et al., Data-Free Quantization, 2019).
-Pixels that zero padding replaces at the border are counted as if they had the mean.
+E[x_k] is the mean of input channel k over images and pixels, from calibration (Nagel et al., Data-Free Quantization,
+2019); p_t is the share of the outputs for which tap t of the kernel reads a pixel and not the padding.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8 import affine
+from pyq8.correction.taps import tap_shares
 from pyq8.ops import find_rule
 from pyq8.ops.placement import Placement
+from pyq8.passes.graph_edit import static_int
 from pyq8.stats import Calibration
 from pyq8.types import Array, QParams
 
@@ -42,18 +44,25 @@ def bias_shifts(
             continue
         array, qparams = weight.const_value.numpy(), weights[weight.name or ""]
         error = affine.dequantize(affine.quantize(array, qparams), qparams).astype(np.float64) - array
-        shifts[node.name or ""] = _shift(node, error, rule.weight_axis(node), stats.channel_mean.value)
+        shift = _shift(node, error, rule.weight_axis(node), stats.channel_mean.value)
+        if shift is not None:
+            shifts[node.name or ""] = shift
     return shifts
 
 
 def _shift(
     node: ir.Node, error: npt.NDArray[np.float64], axis: int, mean: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float32]:
-    """-sum_k error_ck mean_k; in a grouped convolution output channel c sees its own group's inputs."""
+) -> npt.NDArray[np.float32] | None:
+    """-sum_k error_ck mean_k; in a grouped convolution output channel c sees its own group's inputs.
+
+    None where the means are not those of the node's input channels.
+    """
     rows = np.moveaxis(error, axis, 0)
     channels = rows.shape[0]
-    summed: Array = rows.reshape(channels, rows.shape[1], -1).sum(axis=2)
-    groups = mean.size // summed.shape[1]
+    summed: Array = (rows * tap_shares(node, rows.shape[2:])).reshape(channels, rows.shape[1], -1).sum(axis=2)
+    groups = static_int(node, "group", 1)
+    if mean.size != groups * summed.shape[1]:
+        return None
     inputs = mean.reshape(groups, summed.shape[1])
     shift = -np.einsum("gok,gk->go", summed.reshape(groups, channels // groups, -1), inputs)
     return shift.reshape(channels).astype(np.float32)

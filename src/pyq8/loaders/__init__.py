@@ -6,10 +6,10 @@ Importing this package imports neither onnx nor Pillow.
 from pyq8.loaders.bound import BoundPreprocess
 from pyq8.loaders.inputs import InputSpec
 from pyq8.loaders.loader import Loader
-from pyq8.loaders.open import open_loader
 from pyq8.loaders.preprocess import Preprocess
 from pyq8.loaders.presets import PRESETS, guess
 from pyq8.loaders.sample import Batch
+from pyq8.loaders.source import open_loader
 
 __all__ = [
     "PRESETS",

@@ -48,8 +48,13 @@ class Sqnr:
     def value(self) -> float:
         """The ratio in dB."""
         mean(0, self.samples, self.name)
-        if self._noise == 0:
-            return np.inf
-        if not np.isfinite(self._noise) or self._signal == 0:
-            return -np.inf
-        return float(10 * np.log10(self._signal / self._noise))
+        return decibel(self._signal, self._noise)
+
+
+def decibel(signal: float, noise: float) -> float:
+    """10 log10(signal / noise); inf without noise, -inf without signal or where the noise is not a number."""
+    if noise == 0:
+        return np.inf
+    if not np.isfinite(noise) or signal == 0:
+        return -np.inf
+    return float(10 * np.log10(signal / noise))

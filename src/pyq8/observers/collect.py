@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8.errors import DataError
-from pyq8.stats import BINS, ChannelMean, Histogram, TensorStats
+from pyq8.stats import BINS, LARGEST_MEAN, ChannelMean, Histogram, TensorStats
 from pyq8.types import Array
 
 BLOCK = 1 << 16
@@ -37,7 +37,7 @@ class Collector:
         """Add one image's values, float32 of any shape.
 
         Raises:
-            DataError: NaN or infinity among them.
+            DataError: NaN or infinity among them, or a channel whose mean is beyond 2**31.
         """
         if values.size == 0:
             return
@@ -48,9 +48,22 @@ class Collector:
                 "check the preprocessing (--preset) and that the FP32 model works on it"
             )
         histogram = _count(values.reshape(-1), low, high) if self._histogram else None
-        means = None if self._channel_axis is None else _means(values, self._channel_axis)
+        means = None if self._channel_axis is None else self._means(values, self._channel_axis)
         new = TensorStats(low, high, values.size, histogram, means)
         self._stats = new if self._stats is None else self._stats + new
+
+    def _means(self, values: Array, axis: int) -> ChannelMean:
+        moved = np.moveaxis(values, axis, 0)
+        flat = moved.reshape(moved.shape[0], -1)
+        sums: npt.NDArray[np.float64] = flat.sum(axis=1, dtype=np.float32).astype(np.float64)
+        means = sums / flat.shape[1]
+        largest = float(np.abs(means).max())
+        if not largest < LARGEST_MEAN:
+            raise DataError(
+                f"tensor {self.name!r} has a channel whose mean is {largest:.3g}, more than 2**31; "
+                "check the preprocessing (--preset) and that the FP32 model works on it"
+            )
+        return ChannelMean.of(means)
 
     def stats(self) -> TensorStats:
         """What was seen.
@@ -64,8 +77,12 @@ class Collector:
 
 
 def _count(values: Array, low: float, high: float) -> Histogram:
-    """Bins as narrow as the largest magnitude allows: |x| < BINS * 2**exponent."""
-    exponent = max(math.frexp(max(-low, high))[1] - _LOG2_BINS, _SMALLEST_EXPONENT)
+    """Bins as narrow as the largest magnitude allows: |x| < BINS * 2**exponent.
+
+    Zeros alone leave the width to the images that have more.
+    """
+    peak = max(-low, high)
+    exponent = max(math.frexp(peak)[1] - _LOG2_BINS, _SMALLEST_EXPONENT) if peak else _SMALLEST_EXPONENT
     counts = np.zeros(2 * BINS, np.int64)
     signed = low < 0
     scale = np.float32(math.ldexp(1.0, -exponent))
@@ -77,13 +94,8 @@ def _count(values: Array, low: float, high: float) -> Histogram:
         np.multiply(block, scale, out=scaled[:size])
         if signed:
             np.floor(scaled[:size], out=scaled[:size])
+            if exponent > 0:  # the product of a tiny negative value may have vanished
+                np.minimum(scaled[:size], -1, out=scaled[:size], where=block < 0)
         np.add(scaled[:size], BINS, out=index[:size], casting="unsafe")
         counts += np.bincount(index[:size], minlength=2 * BINS)
     return Histogram(exponent, counts)
-
-
-def _means(values: Array, axis: int) -> ChannelMean:
-    moved = np.moveaxis(values, axis, 0)
-    flat = moved.reshape(moved.shape[0], -1)
-    sums: npt.NDArray[np.float64] = flat.sum(axis=1, dtype=np.float32).astype(np.float64)
-    return ChannelMean.of(sums / flat.shape[1])

@@ -1,63 +1,112 @@
 """kl: the range whose quantized distribution loses least information (TensorRT's and IntelCaffe's idea).
 
-For a candidate range of whole bins,
+    P    the histogram, smoothed
+    Q    what the quantizer leaves of it: each level's mass M_k, clipped values included, spread over the
+         level's bins with the weights s_i = 1, and e**-d at d steps beyond the ends of the range
+    Q_i = M_k * s_i / sum_{j in k} s_j
+    KL(P || Q) = sum_i P_i log(P_i / Q_i) = sum_i P_i log P_i + sum_i P_i d_i - sum_k M_k log(M_k / S_k)
 
-    P = the counts inside, with what lies outside added to the bins at its ends
-    Q = the counts inside, joined into 256 levels, each level spread evenly over those of its bins that are not empty
-    KL(P || Q) = sum_i P_i * log(P_i / Q_i)          both scaled to sum 1
-
-and the candidate with the smallest divergence wins. Three things are done differently from the usual code: every bin count
-from 256 levels up is a candidate (ONNX Runtime's default has 128 bins and so one candidate); the bin at 0, which ReLU fills
-with exact zeros that cost nothing, counts like its neighbour; and a signed tensor moves both ends.
+The range with the smallest divergence wins. The usual code clips too much: there the price of a clipped value
+does not depend on how far out it lay, and the noise of half-empty bins speaks for few, narrow levels.
+docs/explanation/observers.md tells more.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
+from pyq8 import affine
 from pyq8.observers.observer import observer
 from pyq8.observers.search import shrink
-from pyq8.stats import BINS, TensorStats
-from pyq8.types import QType
+from pyq8.stats import BINS, Histogram, TensorStats
+from pyq8.types import QParams, QType
 
-SMOOTHING = 1e-9
+SMALLEST = 0.2
+"""Share of the range down to which it is searched: below it, levels are hardly wider than bins."""
+
+SMOOTHING = 16
+"""Half the width of the smoothing triangle, in bins: the widest level has 16 of an unsigned range."""
 
 
 @observer("kl")
 def choose(stats: TensorStats, qtype: QType) -> tuple[float, float]:
     """The best range found."""
-    histogram = stats.histogram
-    assert histogram is not None
+    assert stats.histogram is not None
+    counts = _without_zeros(stats.histogram)
+    if not counts.any():
+        return stats.min, stats.max
+    width = math.ldexp(1.0, stats.histogram.exponent)
+    used = slice(*_ends(stats, width))
+    p = _smooth(counts[used])
+    centres = np.arange(-BINS, BINS)[used] + 0.5
+    bins = _Bins(p / p.sum(), np.clip(centres, min(stats.min, 0) / width, max(stats.max, 0) / width))
+    return shrink(
+        stats, lambda low, high: bins.divergence(affine.choose_qparams(low, high, qtype), width), SMALLEST
+    )
+
+
+class _Bins:
+    """P, with the running sums that make a divergence cost a few operations a level.
+
+    Args:
+        p: float64 (n,), sum 1.
+        centres: float64 (n,), in bin widths, rising.
+    """
+
+    def __init__(self, p: npt.NDArray[np.float64], centres: npt.NDArray[np.float64]) -> None:
+        self._centres = centres
+        self._mass = np.concatenate([[0.0], np.cumsum(p)])
+        self._moment = np.concatenate([[0.0], np.cumsum(p * centres)])
+        self._entropy = float(np.sum(p[p > 0] * np.log(p[p > 0])))
+
+    def divergence(self, qparams: QParams, width: float) -> float:
+        """KL(P || Q) in nats.
+
+        Args:
+            qparams: of the candidate range.
+            width: real width of a bin.
+        """
+        qtype, scale = qparams.qtype, float(qparams.scale) / width
+        borders = (np.arange(qtype.qmin, qtype.qmax + 2) - 0.5 - int(qparams.zero_point)) * scale
+        first = np.searchsorted(self._centres, borders)
+        mass, weight = np.diff(self._mass[first]), np.diff(first).astype(np.float64)
+        below, above = int(first[0]), int(first[-1])
+        mass[0] += self._mass[below]
+        mass[-1] += self._mass[-1] - self._mass[above]
+        weight[0] += _tail(below, scale)
+        weight[-1] += _tail(self._centres.size - above, scale)
+        distance = borders[0] * self._mass[below] - self._moment[below]
+        distance += self._moment[-1] - self._moment[above]
+        distance -= borders[-1] * (self._mass[-1] - self._mass[above])
+        held = (mass > 0) & (weight > 0)
+        return self._entropy + distance / scale - float(np.sum(mass[held] * np.log(mass[held] / weight[held])))
+
+
+def _tail(bins: int, scale: float) -> float:
+    """sum of e**-d over so many bins beyond an end, d = (j + 1/2) / scale."""
+    return math.exp(-0.5 / scale) * math.expm1(-bins / scale) / math.expm1(-1 / scale)
+
+
+def _without_zeros(histogram: Histogram) -> npt.NDArray[np.float64]:
+    """Counts of all but the exact zeros: every range keeps those, so they add nothing to any divergence.
+
+    Bin 0 also holds small values; the fuller bin beside it tells how many.
+    """
     counts = histogram.counts.astype(np.float64)
-    neighbours = counts[[BINS - 1, BINS + 1]]
-    counts[BINS] = min(counts[BINS], neighbours.max()) if neighbours.any() else counts[BINS]
-    width = 2.0**histogram.exponent
-    levels = qtype.qmax - qtype.qmin + 1
-
-    def loss(low: float, high: float) -> float:
-        first = BINS + int(np.floor(low / width))
-        last = BINS + int(np.ceil(high / width))
-        return divergence(counts, first, last, levels)
-
-    full = max(stats.max, 0.0) - min(stats.min, 0.0)
-    return shrink(stats, loss, min(1.0, levels * width / full) if full > 0 else 1.0)
+    counts[BINS] = min(counts[BINS], max(counts[BINS - 1], counts[BINS + 1]))
+    return counts
 
 
-def divergence(counts: npt.NDArray[np.float64], first: int, last: int, levels: int) -> float:
-    """KL(P || Q) of the bins first..last (last excluded) in `levels` levels; inf where nothing lies inside."""
-    inside = counts[first:last]
-    if inside.sum() == 0 or last - first < levels:
-        return float("inf")
-    reference = inside.copy()
-    reference[0] += counts[:first].sum()
-    reference[-1] += counts[last:].sum()
-    starts = (np.arange(levels) * inside.size) // levels
-    sums = np.add.reduceat(inside, starts)
-    filled = np.add.reduceat((inside > 0).astype(np.float64), starts)
-    sizes = np.diff(np.append(starts, inside.size))
-    spread = np.repeat(sums / np.maximum(filled, 1.0), sizes) * (inside > 0)
-    p = reference / reference.sum()
-    q = spread / spread.sum()
-    used = p > 0
-    return float(np.sum(p[used] * np.log(p[used] / np.maximum(q[used], SMOOTHING))))
+def _ends(stats: TensorStats, width: float) -> tuple[int, int]:
+    """First bin and the one behind the last of [min, max] with 0 in it."""
+    return BINS + math.floor(min(stats.min, 0) / width), BINS + math.floor(max(stats.max, 0) / width) + 1
+
+
+def _smooth(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The mean over a triangle of neighbours, of those there are."""
+    triangle = SMOOTHING - np.abs(np.arange(1 - SMOOTHING, SMOOTHING, dtype=np.float64))
+    whole = np.convolve(counts, triangle)[SMOOTHING - 1 : 1 - SMOOTHING]
+    return np.asarray(whole / np.convolve(np.ones_like(counts), triangle)[SMOOTHING - 1 : 1 - SMOOTHING])

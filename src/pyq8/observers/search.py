@@ -11,9 +11,7 @@ from pyq8.stats import TensorStats
 STEPS = 64
 
 
-def shrink(
-    stats: TensorStats, loss: Callable[[float, float], float], smallest: float
-) -> tuple[float, float]:
+def shrink(stats: TensorStats, loss: Callable[[float, float], float], smallest: float) -> tuple[float, float]:
     """The range inside [min, max] with the smallest loss: coordinate descent over the two ends.
 
     Args:
@@ -22,7 +20,7 @@ def shrink(
         smallest: the share of the range down to which an end may be moved.
 
     Each end tries STEPS positions, then again around the best; the other end stays where it is. An end that
-    does not lie beyond 0 is 0 and stays.
+    does not lie beyond 0 counts as 0, because every quantizer holds 0; what is returned lies inside [min, max].
     """
     low, high = min(stats.min, 0.0), max(stats.max, 0.0)
     full_low, full_high = low, high
@@ -33,7 +31,11 @@ def shrink(
             high = _best(lambda end: loss(low, end), _candidates(high, full_high, smallest, spread))
         if low < 0:
             low = _best(lambda end: loss(end, high), _candidates(low, full_low, smallest, spread))
-    return low, high
+    return _inside(low, stats), _inside(high, stats)
+
+
+def _inside(end: float, stats: TensorStats) -> float:
+    return min(max(end, stats.min), stats.max)
 
 
 def _candidates(current: float, full: float, smallest: float, spread: float) -> list[float]:

@@ -50,7 +50,8 @@ def _gemm(node: ir.Node) -> str | None:
     if objection is None and len(node.inputs) > 2 and (bias := node.inputs[2]) is not None:
         weight = node.inputs[1]
         assert weight is not None and weight.shape is not None and bias.const_value is not None
-        if bias.const_value.size != weight.shape[_gemm_axis(node)]:
+        columns = weight.shape[_gemm_axis(node)]
+        if bias.const_value.size != columns or bias.const_value.shape[-1] != columns:
             return "its bias is not one value a column"
     return objection
 
@@ -63,6 +64,9 @@ def _gemm_axis(node: ir.Node) -> int:
 def _matmul(node: ir.Node) -> str | None:
     objection = _weight(node)
     if objection:
+        first = node.inputs[0]
+        if first is not None and first.is_initializer():
+            return "its constant stands on the left"
         return "both its inputs are activations" if "not a constant" in objection else objection
     weight = node.inputs[1]
     assert weight is not None and weight.const_value is not None

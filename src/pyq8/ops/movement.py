@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 def _resize(node: ir.Node) -> str | None:
     mode = node.attributes.get("mode")
     name = "nearest" if mode is None else mode.as_string()
-    return None if name in ("nearest", "linear") else f"ONNX Runtime has no INT8 {name} Resize"
+    if name == "linear":
+        return "ONNX Runtime's INT8 linear Resize rounds down: every pixel loses half a step on average"
+    if name != "nearest":
+        return f"ONNX Runtime has no INT8 {name} Resize"
+    transform = node.attributes.get("coordinate_transformation_mode")
+    if transform is not None and transform.as_string() == "tf_crop_and_resize":
+        return "outside the image it writes a real value, not a quantized one"
+    return None
 
 
 def _pad(node: ir.Node) -> str | None:

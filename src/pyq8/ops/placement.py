@@ -106,7 +106,8 @@ def _objection(node: ir.Node, leads: set[ir.Node], started: set[ir.Node], tensor
         return "behind the last convolution"
     if node not in started:
         return "before the first convolution"
-    if any(v.dtype is not None and v.dtype != ir.DataType.FLOAT for v in node.outputs):
+    read = [v for v in node.outputs if v is node.outputs[0] or v.uses() or v.is_graph_output()]
+    if any(v.dtype is not None and v.dtype != ir.DataType.FLOAT for v in read):
         return "it does not compute float32"
     rule = find_rule(node.op_type, node.domain)
     if rule is None:
@@ -122,7 +123,9 @@ def _objection(node: ir.Node, leads: set[ir.Node], started: set[ir.Node], tensor
 
 def _activation_reason(node: ir.Node) -> str:
     source = node.inputs[0]
-    if source is not None and len(source.uses()) > 1:
+    if clip_range(node) is None:
+        return "its range is not constant, or does not hold 0"
+    if source is not None and (len(source.uses()) > 1 or source.is_graph_output()):
         return "others read its input too, so that no INT8 node can absorb it"
     return "no INT8 node right before it can absorb it"
 

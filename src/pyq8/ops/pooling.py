@@ -22,6 +22,9 @@ def _average_pool(node: ir.Node) -> str | None:
     dilations = node.attributes.get("dilations")
     if dilations is not None and any(d != 1 for d in dilations.as_ints()):
         return "it is dilated, and ONNX Runtime's INT8 AveragePool is not"
+    ceil, include = (node.attributes.get(name) for name in ("ceil_mode", "count_include_pad"))
+    if ceil is not None and ceil.as_int() and include is not None and include.as_int():
+        return "ONNX Runtime's INT8 AveragePool counts pixels beyond the padding (ceil_mode, count_include_pad)"
     return None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.passes.fold_batchnorm import affine
-from pyq8.passes.graph_edit import add_initializer
+from pyq8.passes.graph_edit import add_initializer, replace_node
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 
@@ -28,6 +28,8 @@ def _replace(node: ir.Node) -> bool:
     rank = len(source.shape) if source.shape is not None else None
     if rank != 4:
         raise Refuse(f"the rank of its input is {rank or 'unknown'}, not 4")
+    if source.dtype != ir.DataType.FLOAT:
+        raise Refuse("its input is not known to be float32")
     factor, offset = affine(node)
     channels = factor.size
     if channels % 16:
@@ -43,11 +45,5 @@ def _replace(node: ir.Node) -> bool:
         {"group": channels, "kernel_shape": [1, 1]},
         name=node.name,
     )
-    output, new = node.outputs[0], conv.outputs[0]
-    new.shape, new.type = output.shape, output.type
-    graph.insert_before(node, conv)
-    name = output.name
-    output.replace_all_uses_with(new, replace_graph_outputs=True)
-    graph.remove(node, safe=True)
-    output.name, new.name = None, name
+    replace_node(node, [conv])
     return True

@@ -1,6 +1,6 @@
 """Add, Sub, Mul or Div by a constant (one value, or one a channel) behind a Conv or ConvTranspose goes into it.
 
-    (W x + b) * m + a  =  (W * m) x + (b * m + a)
+(W x + b) * m + a  =  (W * m) x + (b * m + a)
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from pyq8.passes import linear
-from pyq8.passes.graph_edit import bypass, constant, only_reader
+from pyq8.passes.graph_edit import bypass, constant, only_reader, producer
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 
@@ -24,8 +24,8 @@ def _fold(node: ir.Node) -> bool:
     first = constant(node.inputs[0])
     operand = first if first is not None else constant(node.inputs[1])
     source = node.inputs[1 if first is not None else 0]
-    before = source.producer() if source is not None else None
-    if operand is None or source is None or before is None or before.op_type not in ("Conv", "ConvTranspose"):
+    before = producer(source, "Conv", "ConvTranspose")
+    if operand is None or source is None or before is None:
         return False
     if first is not None and node.op_type in ("Sub", "Div"):
         raise Refuse("the constant is on its left")

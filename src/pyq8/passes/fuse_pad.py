@@ -17,27 +17,37 @@ def run(model: ir.Model) -> PassResult:
 def _fuse(node: ir.Node) -> bool:
     padded, source = node.outputs[0], node.inputs[0]
     readers = [use.node for use in padded.uses()]
-    if not readers or any(r.op_type != "Conv" or r.inputs[0] is not padded for r in readers):
+    if not readers or any(use.node.op_type != "Conv" or use.node.domain or use.idx for use in padded.uses()):
         raise Refuse("something other than a Conv reads it")
     if padded.is_graph_output():
         raise Refuse("it is an output of the model")
     before, after = _amounts(node)
     if min(*before, *after) < 0:
         raise Refuse("it crops")
-    for reader in readers:
-        auto = reader.attributes.get("auto_pad")
-        if auto is not None and auto.as_string() not in ("NOTSET", "VALID"):
-            raise Refuse(f"{reader.name!r} pads automatically")
-    for reader in readers:
-        spatial = len(before)
-        own = static_ints(reader, "pads", [0] * (2 * spatial))
-        total = [p + q for p, q in zip(own, before + after, strict=True)]
+    totals = [[p + q for p, q in zip(_own(reader), before + after, strict=True)] for reader in readers]
+    for reader, total in zip(readers, totals, strict=True):
         reader.attributes.pop("auto_pad", None)
         reader.attributes["pads"] = ir.AttrInt64s("pads", total)
         set_input(reader, 0, source)
     assert node.graph is not None
     node.graph.remove(node, safe=True)
     return True
+
+
+def _own(reader: ir.Node) -> list[int]:
+    """The padding of a Conv, all begins, then all ends.
+
+    Raises:
+        Refuse: it depends on the size of the image.
+    """
+    auto = reader.attributes.get("auto_pad")
+    mode = "NOTSET" if auto is None else auto.as_string()
+    if mode not in ("NOTSET", "VALID"):
+        raise Refuse(f"{reader.name!r} pads automatically")
+    weight = reader.inputs[1]
+    assert weight is not None and weight.shape is not None  # _amounts asked for it
+    none = [0] * (2 * (len(weight.shape) - 2))
+    return none if mode == "VALID" else static_ints(reader, "pads", none)
 
 
 def _amounts(node: ir.Node) -> tuple[list[int], list[int]]:
@@ -56,11 +66,11 @@ def _amounts(node: ir.Node) -> tuple[list[int], list[int]]:
     pads = constant(node.inputs[1])
     if pads is None:
         raise Refuse("its amounts are not constant")
-    reader = node.outputs[0].uses()[0].node
-    kernel = reader.inputs[1].shape if reader.inputs[1] is not None else None
-    if kernel is None:
-        raise Refuse(f"the weight of {reader.name!r} has no known rank")
-    rank = len(kernel)
+    kernels = [r.inputs[1].shape if r.inputs[1] is not None else None for r in node.outputs[0].consumers()]
+    ranks = {None if kernel is None else len(kernel) for kernel in kernels}
+    rank = ranks.pop()
+    if rank is None or ranks:
+        raise Refuse("the weight behind it has no known rank")
     axes = list(range(rank))
     if len(node.inputs) > 3 and node.inputs[3] is not None:
         given = constant(node.inputs[3])
@@ -73,5 +83,3 @@ def _amounts(node: ir.Node) -> tuple[list[int], list[int]]:
     if any(before[:2]) or any(after[:2]):
         raise Refuse("it pads batch or channels")
     return before[2:], after[2:]
-
-

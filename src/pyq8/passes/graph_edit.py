@@ -15,6 +15,12 @@ def constant(value: ir.Value | None) -> Array | None:
     return value.const_value.numpy()
 
 
+def producer(value: ir.Value | None, *op_types: str) -> ir.Node | None:
+    """The node that computes `value`, if it is one of ONNX's own operators `op_types`."""
+    node = value.producer() if value is not None else None
+    return node if node is not None and node.domain == "" and node.op_type in op_types else None
+
+
 def only_reader(value: ir.Value) -> ir.Node | None:
     """The one node that reads `value` once; None if others do or the value is a graph output."""
     uses = value.uses()
@@ -25,15 +31,25 @@ def only_reader(value: ir.Value) -> ir.Node | None:
 
 
 def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
-    """A new initializer called `name`, or `name_1`, `name_2` ... where that is taken."""
-    taken, unique, count = graph.initializers, name, 0
+    """A new initializer called `name`, or `name_1`, `name_2` ... where a value is called that already."""
+    taken, unique, count = _names(graph), name, 0
     while unique in taken:
         count += 1
         unique = f"{name}_{count}"
     tensor = ir.tensor(np.asarray(array, order="C"), name=unique)
-    value = ir.Value(name=unique, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
+    value = ir.Value(name=unique, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
     graph.register_initializer(value)
     return value
+
+
+def _names(graph: ir.Graph) -> set[str | None]:
+    """Of all values, those of control-flow bodies too: they may not hide the new one."""
+    names: set[str | None] = set()
+    for inner in (graph, *graph.subgraphs()):
+        names.update(value.name for value in inner.inputs)
+        names.update(inner.initializers)
+        names.update(value.name for node in inner for value in node.outputs)
+    return names
 
 
 def set_input(node: ir.Node, index: int, value: ir.Value | None) -> None:
@@ -46,17 +62,26 @@ def set_input(node: ir.Node, index: int, value: ir.Value | None) -> None:
 def bypass(node: ir.Node, value: ir.Value) -> None:
     """Remove `node`: `value`, which another node computes, takes the name and the readers of its output.
 
-    `value` must have no reader but `node`.
+    `value` must not be an output of the model yet.
     """
     output = node.outputs[0]
     name, graph = output.name, node.graph
     assert graph is not None
-    if value.type is None or value.shape is None:
-        value.shape = value.shape or output.shape
+    if value.shape is None or output.is_graph_output():  # what the model declares of its outputs stays
+        value.shape = output.shape or value.shape
+    value.type = value.type or output.type
     output.replace_all_uses_with(value, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     output.name = None
     value.name = name
+
+
+def replace_node(node: ir.Node, new: list[ir.Node]) -> None:
+    """Put `new` where `node` is; the last one's output takes the name and the readers of its output."""
+    graph, last = node.graph, new[-1].outputs[0]
+    assert graph is not None
+    graph.insert_before(node, new)
+    bypass(node, last)
 
 
 def static_int(node: ir.Node, name: str, default: int) -> int:

@@ -10,7 +10,7 @@ from pyq8.passes.graph_edit import add_initializer, constant, set_input, static_
 from pyq8.passes.rewriting import Refuse
 from pyq8.types import Array
 
-OP_TYPES = {"Conv", "ConvTranspose", "Gemm"}
+OP_TYPES = ("Conv", "ConvTranspose", "Gemm")
 
 
 def output_axis(node: ir.Node) -> int:
@@ -21,10 +21,10 @@ def output_axis(node: ir.Node) -> int:
 
 
 def parameters(node: ir.Node) -> tuple[Array, npt.NDArray[np.float64]]:
-    """Weight as it is stored, and bias as float64 (C,), zeros where there is none.
+    """Weight as it is stored, and bias as it is added, float64 (C,), zeros where there is none.
 
     Raises:
-        Refuse: they are not constant, not float32, or the operator scales them itself.
+        Refuse: they are not constant, not float32, or not one value a channel.
     """
     weight = constant(node.inputs[1])
     if weight is None or weight.dtype != np.float32:
@@ -37,12 +37,11 @@ def parameters(node: ir.Node) -> tuple[Array, npt.NDArray[np.float64]]:
     bias = constant(node.inputs[2])
     if bias is None:
         raise Refuse("the bias before it is not a constant")
-    beta = node.attributes.get("beta")
-    if beta is not None and beta.as_float() != 1.0:
-        raise Refuse("the Gemm before it scales its bias")
-    if bias.size not in (1, channels):
+    if bias.size not in (1, channels) or bias.size != max(bias.shape[-1:], default=1):
         raise Refuse("the bias before it is not one value a channel")
-    return weight, np.broadcast_to(bias.astype(np.float64).reshape(-1), (channels,))
+    beta = node.attributes.get("beta")
+    scale = 1.0 if beta is None else beta.as_float()
+    return weight, np.broadcast_to(bias.astype(np.float64).reshape(-1) * scale, (channels,))
 
 
 def replace(node: ir.Node, factor: npt.NDArray[np.float64], bias: npt.NDArray[np.float64]) -> None:
@@ -56,11 +55,12 @@ def replace(node: ir.Node, factor: npt.NDArray[np.float64], bias: npt.NDArray[np
     assert weight is not None and graph is not None
     shape = [1] * weight.ndim
     shape[output_axis(node)] = -1
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         scaled = (weight.astype(np.float64) * factor.reshape(shape)).astype(np.float32)
         shifted = bias.astype(np.float32)
     if not (np.isfinite(scaled).all() and np.isfinite(shifted).all()):
         raise Refuse("folding it would overflow float32")
     if (factor != 1).any():
         set_input(node, 1, add_initializer(graph, f"{node.inputs[1].name}_folded", scaled))  # type: ignore[union-attr]
+    node.attributes.pop("beta", None)
     set_input(node, 2, add_initializer(graph, f"{node.name}_bias_folded", shifted))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
-from pyq8.passes.graph_edit import bypass, constant, only_reader, set_input
+from pyq8.passes.graph_edit import bypass, constant, only_reader, replace_node
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 
@@ -15,10 +16,10 @@ def run(model: ir.Model) -> PassResult:
 
 
 def _replace(node: ir.Node) -> bool:
-    source, product, graph = node.inputs[0], node.outputs[0], node.graph
+    source, product = node.inputs[0], node.outputs[0]
     weight = constant(node.inputs[1])
-    if weight is None or weight.ndim != 2:
-        raise Refuse("its right side is not a constant matrix")
+    if weight is None or weight.ndim != 2 or weight.dtype != np.float32:
+        raise Refuse("its right side is not a constant float32 matrix")
     if source is None or source.shape is None or len(source.shape) != 2:
         raise Refuse("its left side is not known to be a matrix")
     add = only_reader(product)
@@ -26,18 +27,9 @@ def _replace(node: ir.Node) -> bool:
         raise Refuse("no Add of a bias follows")
     other = add.inputs[1] if add.inputs[0] is product else add.inputs[0]
     bias = constant(other)
-    if bias is None or bias.size != weight.shape[1] or bias.shape[-1] != weight.shape[1]:
-        raise Refuse("what is added is not a constant bias")
-    if bias.ndim != 1:
-        raise Refuse("the bias is not a vector")
-    gemm = ir.node("Gemm", [source, node.inputs[1], None], name=node.name)
-    set_input(gemm, 2, other)
-    assert graph is not None
-    graph.insert_before(node, gemm)
-    name, new = product.name, gemm.outputs[0]
-    new.shape, new.type = product.shape, product.type
-    product.replace_all_uses_with(new)
-    graph.remove(node, safe=True)
-    product.name, new.name = None, name
-    bypass(add, new)
+    if bias is None or bias.shape != weight.shape[1:]:
+        raise Refuse("what is added is not a constant vector, one value a column")
+    gemm = ir.node("Gemm", [source, node.inputs[1], other], name=node.name)
+    replace_node(node, [gemm])
+    bypass(add, gemm.outputs[0])
     return True

@@ -1,10 +1,13 @@
-"""ReduceMean over height and width is a GlobalAveragePool, which has an INT8 kernel (a Flatten follows without keepdims)."""
+"""ReduceMean over height and width is a GlobalAveragePool, which has an INT8 kernel.
+
+Without keepdims a Flatten follows.
+"""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from pyq8.passes.graph_edit import constant, static_int, static_ints
+from pyq8.passes.graph_edit import constant, replace_node, static_int, static_ints
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 
@@ -15,10 +18,12 @@ def run(model: ir.Model) -> PassResult:
 
 
 def _replace(node: ir.Node) -> bool:
-    source, output, graph = node.inputs[0], node.outputs[0], node.graph
-    assert source is not None and graph is not None
+    source, output = node.inputs[0], node.outputs[0]
+    assert source is not None
     if source.shape is None or len(source.shape) != 4:
         raise Refuse("its input is not known to be [N, C, H, W]")
+    if source.dtype != ir.DataType.FLOAT:
+        raise Refuse("its input is not known to be float32")
     axes = static_ints(node, "axes", [])
     if len(node.inputs) > 1 and node.inputs[1] is not None:
         given = constant(node.inputs[1])
@@ -32,11 +37,5 @@ def _replace(node: ir.Node) -> bool:
         pool.outputs[0].name = f"{output.name}_pooled"
         pool.outputs[0].type = output.type
         pool.outputs[0].shape = ir.Shape([source.shape[0], source.shape[1], 1, 1])
-    new = nodes[-1].outputs[0]
-    new.shape, new.type = output.shape, output.type
-    graph.insert_before(node, nodes)
-    name = output.name
-    output.replace_all_uses_with(new, replace_graph_outputs=True)
-    graph.remove(node, safe=True)
-    output.name, new.name = None, name
+    replace_node(node, nodes)
     return True

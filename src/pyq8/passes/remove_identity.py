@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from pyq8.passes.graph_edit import constant
+from pyq8.passes.graph_edit import bypass, constant
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 
@@ -25,14 +25,9 @@ def _remove(node: ir.Node) -> bool:
     source, output = node.inputs[0], node.outputs[0]
     assert source is not None and node.graph is not None
     if output.is_graph_output():
-        if source.is_graph_input() or source.is_initializer() or source.is_graph_output():
-            raise Refuse("it is an output of the model")
-        if source.producer() is None or source.producer().graph is not node.graph:  # type: ignore[union-attr]
-            raise Refuse("it is an output of the model")
-        name = output.name
-        output.replace_all_uses_with(source, replace_graph_outputs=True)
-        node.graph.remove(node, safe=True)
-        output.name, source.name = None, name
+        if source.producer() is None or source.is_graph_output():
+            raise Refuse("it names an output of the model")
+        bypass(node, source)
         return True
     output.replace_all_uses_with(source)
     node.graph.remove(node, safe=True)

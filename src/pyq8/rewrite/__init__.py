@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "rewrite"]
 
+NOT_INTEGER = {"Gemm": "beta", "AveragePool": "dilations"}
+"""Attributes that the integer operators do not have, not even at the default, which is all that the rules admit."""
+
 FORMATS: Registry[Emit] = Registry("format")
 FORMATS.register("qdq")(qdq.emit)
 FORMATS.register("qoperator")(qoperator.emit)
@@ -40,6 +43,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     """
     from onnx_ir.passes import common
 
+    from pyq8.rewrite.shield import shield
     from pyq8.rewrite.tensors import Tensors
 
     emit = FORMATS.get(format)
@@ -51,10 +55,12 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     for node in [n for n in graph if n.name in inside]:
         rule = find_rule(node.op_type, node.domain)
         assert rule is not None
+        node.attributes.pop(NOT_INTEGER.get(node.op_type, ""), None)
         if isinstance(rule.output, SameAs):
             _move(node, rule, tensors)
         else:
             emit(node, rule, tensors)
+    shield(tensors, inside)
     if any(node.domain == "com.microsoft" for node in graph):
         graph.opset_imports["com.microsoft"] = 1
     common.RemoveUnusedNodesPass()(model)
@@ -75,7 +81,7 @@ def _move(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     """An operator that moves values works on the uint8 tensor as it is, in either format."""
     import onnx_ir as ir
 
-    from pyq8.passes.graph_edit import add_initializer, set_input
+    from pyq8.passes.graph_edit import set_input
 
     ((index, source),) = rule.activations(node)
     qparams = tensors.qparams(source)
@@ -84,9 +90,9 @@ def _move(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     mode = node.attributes.get("mode")
     if node.op_type == "Pad" and (mode is None or mode.as_string() == "constant"):
         zero = qparams.zero_point.astype(np.uint8)
-        set_input(node, 2, add_initializer(tensors.graph, f"{node.name}_zero", zero))
+        set_input(node, 2, tensors.initializer(f"{node.name}_zero", zero))
     for value in [v for v in node.outputs if tensors.qparams(v) is not None]:
-        name = value.name
+        name = tensors.fresh(f"{value.name}_quantized")
         value.type = ir.TensorType(ir.DataType.UINT8)
         tensors.produced(value, value, node)
-        value.name = f"{name}_quantized"
+        value.name = name

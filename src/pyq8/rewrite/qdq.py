@@ -7,16 +7,17 @@ import onnx_ir as ir
 from pyq8.ops import OpRule
 from pyq8.passes.graph_edit import set_input
 from pyq8.rewrite.tensors import Tensors
+from pyq8.types import QParams
 
 
 def emit(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     """Quantize the inputs, weight, bias and output of one INT8 node, in place."""
     graph, name = tensors.graph, node.name or ""
 
-    def dequantize(index: int, q: ir.Value, label: str, qparams: object) -> None:
-        dq = tensors.add_dq(q, label, qparams)  # type: ignore[arg-type]
+    def dequantize(index: int, q: ir.Value, label: str, qparams: QParams | None) -> None:
+        assert qparams is not None
+        dq = tensors.add_dq(q, label, qparams, tensors.fresh(f"{name}_input{index}_dequantized"))
         dq.name = f"{name}_input{index}_DequantizeLinear"
-        dq.outputs[0].name = f"{name}_input{index}_dequantized"
         graph.insert_before(node, dq)
         set_input(node, index, dq.outputs[0])
 
@@ -35,8 +36,8 @@ def emit(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     output = node.outputs[0]
     if tensors.qparams(output) is None:
         return
-    q = tensors.add_q(output, lambda new: graph.insert_after(node, new))
+    q = tensors.add_q(output)
     producer = q.producer()
     assert producer is not None
     tensors.produced(output, q, producer)
-    output.name = output.name or f"{name}_float"
+    output.name = output.name or tensors.fresh(f"{name}_float")

@@ -7,9 +7,6 @@ import onnx_ir as ir
 from pyq8.ops import OpRule
 from pyq8.rewrite.tensors import DTYPES, Tensors, describe
 
-DROPPED = {"Gemm": {"beta"}}
-"""Attributes that the integer operator does not have; the rules admit only their defaults."""
-
 
 def emit(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     """Replace one INT8 node by its integer operator."""
@@ -20,7 +17,11 @@ def emit(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
         qparams = tensors.qparams(value)
         assert qparams is not None
         label = value.name or name
-        triples += [tensors.quantized(value), tensors.scale(label, qparams), tensors.zero_point(label, qparams)]
+        triples += [
+            tensors.quantized(value),
+            tensors.scale(label, qparams),
+            tensors.zero_point(label, qparams),
+        ]
     bias = None
     if rule.weight is not None:
         weight = node.inputs[rule.weight]
@@ -41,16 +42,16 @@ def emit(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
         "Gemm": triples + ([bias] if bias is not None or result else []) + result,
     }.get(node.op_type, triples + result)
     domain, op_type = rule.kernel
-    attributes = [a for k, a in node.attributes.items() if k not in DROPPED.get(node.op_type, ())]
+    attributes = list(node.attributes.values())
     if op_type == "QLinearSoftmax":
         attributes.append(ir.AttrInt64("opset", graph.opset_imports.get("", 13)))
     integer = ir.Node(domain, op_type, inputs, attributes, num_outputs=1, name=node.name)
     graph.insert_before(node, integer)
     (q,) = integer.outputs
     if y is None:
-        describe(q, f"{name}_output", ir.DataType.FLOAT, output)
+        describe(q, tensors.fresh(f"{name}_output"), ir.DataType.FLOAT, output)
         output.replace_all_uses_with(q, replace_graph_outputs=True)
         output.name, q.name = None, output.name
     else:
-        describe(q, f"{label}_quantized", DTYPES[y.qtype.dtype], output)
+        describe(q, tensors.fresh(f"{label}_quantized"), DTYPES[y.qtype.dtype], output)
         tensors.produced(output, q, integer)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import onnx_ir as ir
 
@@ -30,10 +28,25 @@ class Tensors:
         self._quantized: dict[ir.Value, ir.Value] = {}
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], ir.Value] = {}
         self._qparams: dict[ir.Value, QParams] = {}
+        nested = (v for node in ir.traversal.RecursiveGraphIterator(graph) for v in node.outputs)
+        self._taken = {v.name for v in (*graph.inputs, *graph.initializers.values(), *nested)}
         for values in (graph.inputs, *(n.outputs for n in graph), graph.initializers.values()):
             for value in values:
                 if value.name in plan.qparams:
                     self._qparams[value] = plan.qparams[value.name]
+
+    def fresh(self, name: str) -> str:
+        """`name`, or `name_1`, `name_2` ... where a tensor of the model is called that already."""
+        unique, count = name, 0
+        while unique in self._taken:
+            count += 1
+            unique = f"{name}_{count}"
+        self._taken.add(unique)
+        return unique
+
+    def initializer(self, name: str, array: Array) -> ir.Value:
+        """A new constant of the graph, called `name` or the like."""
+        return add_initializer(self.graph, self.fresh(name), array)
 
     def qparams(self, value: ir.Value) -> QParams | None:
         """The plan's parameters of a value, whatever it is called by now."""
@@ -45,16 +58,14 @@ class Tensors:
             qparams = self._qparams[value]
             array = constant(value)
             if array is not None:
-                q = add_initializer(self.graph, f"{value.name}_quantized", affine.quantize(array, qparams))
+                q = self.initializer(f"{value.name}_quantized", affine.quantize(array, qparams))
                 self._quantized[value] = q
             else:
-                producer = value.producer()
-                insert = self.graph.append if producer is None else None
-                self._quantized[value] = self.add_q(value, self._insert_behind(value) if insert is None else None)
+                self.add_q(value)
         return self._quantized[value]
 
-    def add_q(self, value: ir.Value, insert: Callable[[ir.Node], None] | None) -> ir.Value:
-        """QuantizeLinear of a float value; without `insert`, at the head of the graph."""
+    def add_q(self, value: ir.Value) -> ir.Value:
+        """QuantizeLinear of a float value, right behind what computes it."""
         qparams = self._qparams[value]
         name = value.name or ""
         node = ir.node(
@@ -63,20 +74,21 @@ class Tensors:
             name=f"{name}_QuantizeLinear",
         )
         (q,) = node.outputs
-        describe(q, f"{name}_quantized", DTYPES[qparams.qtype.dtype], value)
-        if insert is not None:
-            insert(node)
+        describe(q, self.fresh(f"{name}_quantized"), DTYPES[qparams.qtype.dtype], value)
+        producer = value.producer()
+        if producer is not None:
+            self.graph.insert_after(producer, node)
         else:
             self.graph.insert_before(self.graph[0], node)
         self._quantized[value] = q
         return q
 
-    def add_dq(self, q: ir.Value, name: str, qparams: QParams, like: ir.Value | None = None) -> ir.Node:
-        """DequantizeLinear of an integer value; not yet in the graph."""
+    def add_dq(self, q: ir.Value, name: str, qparams: QParams, result: str) -> ir.Node:
+        """DequantizeLinear of an integer value, its output called `result`; not yet in the graph."""
         attributes = {} if qparams.axis is None else {"axis": qparams.axis}
         inputs = [q, self.scale(name, qparams), self.zero_point(name, qparams)]
         node = ir.node("DequantizeLinear", inputs, attributes)
-        describe(node.outputs[0], f"{name}_dequantized", ir.DataType.FLOAT, like if like is not None else q)
+        describe(node.outputs[0], result, ir.DataType.FLOAT, q)
         return node
 
     def produced(self, value: ir.Value, q: ir.Value, behind: ir.Node) -> None:
@@ -91,7 +103,7 @@ class Tensors:
         readers = [u for u in readers if u not in shapes]
         name = value.name or ""
         if readers or value.is_graph_output():
-            node = self.add_dq(q, name, self._qparams[value], value)
+            node = self.add_dq(q, name, self._qparams[value], name)
             node.name = f"{name}_DequantizeLinear"
             self.graph.insert_after(behind, node)
             (result,) = node.outputs
@@ -100,7 +112,6 @@ class Tensors:
             if value.is_graph_output():
                 self.graph.outputs[list(self.graph.outputs).index(value)] = result
             value.name = None
-            result.name = name
 
     def bias(self, node: ir.Node, bias_index: int, x: QParams, w: QParams) -> tuple[ir.Value, QParams] | None:
         """The int32 bias of a node at scale_x * scale_w, corrected as planned; None where it has none."""
@@ -111,12 +122,11 @@ class Tensors:
         if array is None and shift is None:
             return None
         scale = affine.bias_scale(x, w)
-        channels = scale.size if shift is None else shift.size
-        total = np.zeros(channels) if array is None else np.broadcast_to(array.reshape(-1), (channels,))
-        total = total.astype(np.float64) + (0 if shift is None else shift)
+        total: Array = np.zeros(1) if array is None else array.reshape(-1).astype(np.float64)
+        total = total if shift is None else total + shift
         q = affine.quantize_bias(total, scale)
-        qparams = QParams(scale, np.zeros(scale.shape, np.int32), INT32, 0)
-        return add_initializer(self.graph, f"{name}_bias_quantized", q), qparams
+        qparams = QParams(scale, np.zeros(scale.shape, np.int32), INT32, w.axis if w.axis is None else 0)
+        return self.initializer(f"{name}_bias_quantized", q), qparams
 
     def scale(self, name: str, qparams: QParams) -> ir.Value:
         """An initializer, shared by all tensors of the same scale."""
@@ -129,13 +139,8 @@ class Tensors:
     def _shared(self, name: str, array: Array) -> ir.Value:
         key = (array.tobytes(), str(array.dtype), array.shape)
         if key not in self._constants:
-            self._constants[key] = add_initializer(self.graph, name, array)
+            self._constants[key] = self.initializer(name, array)
         return self._constants[key]
-
-    def _insert_behind(self, value: ir.Value) -> Callable[[ir.Node], None]:
-        producer = value.producer()
-        assert producer is not None
-        return lambda node: self.graph.insert_after(producer, node)
 
 
 def describe(value: ir.Value, name: str, dtype: ir.DataType, like: ir.Value) -> None:

@@ -80,11 +80,11 @@ def compare_accuracy(
         ModelError: the models do not have the same inputs and outputs.
         DataError: no image came, or a metric needs labels that are not there.
     """
-    from pyq8.session import model_session
+    from pyq8.sessions import model_session
 
     names = [v.name or "" for v in reference.graph.outputs]
     check_same_interface(reference, candidate)
-    expected, found = model_session(reference), model_session(candidate)
+    expected, found = model_session(reference, spin=False), model_session(candidate, spin=False)
     inputs = {v.name for v in reference.graph.inputs}
     scores: dict[tuple[str, str], Metric] = {}
     samples, size = 0, batch_size(reference)
@@ -127,9 +127,7 @@ def check_same_interface(reference: ir.Model, candidate: ir.Model) -> None:
         left, right = {v.name for v in ours}, {v.name for v in theirs}
         if left != right:
             odd = sorted(str(n) for n in left ^ right)
-            raise ModelError(
-                f"{kind} {odd[0]!r} is in one model only; compare a model with its own quantized version"
-            )
+            raise ModelError(f"{kind} {odd[0]!r} is in one model only; compare a model with its own quantized version")
 
 
 def _choose(

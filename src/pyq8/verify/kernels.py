@@ -24,6 +24,17 @@ INT8_KERNELS = frozenset(
     "MatMulIntegerToFloat DynamicQuantizeMatMul QLinearReduceMean QLinearWhere".split()
 )
 CONVOLUTIONS = frozenset({"Conv", "QLinearConv", "ConvInteger", "ConvTranspose", "FusedConv", "NhwcFusedConv"})
+MOVING = frozenset(
+    "MaxPool NhwcMaxPool Reshape Flatten Transpose Squeeze Unsqueeze Slice Split Resize Pad Gather DepthToSpace "
+    "SpaceToDepth Identity Expand Tile Concat".split()
+)
+"""Operators whose output has the type of their first input."""
+FLOAT_RESULT = frozenset({"ConvInteger", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"})
+"""INT8 kernels that write no 8-bit tensor."""
+EPILOGUE = frozenset("Relu Clip LeakyRelu Sigmoid Tanh HardSigmoid HardSwish Add Sum".split())
+"""What ONNX Runtime fuses into the FP32 convolution before it."""
+QGEMM_OUTPUT_SCALE = 7
+"""Without this input, QGemm writes float32."""
 _BOUNDARY = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -105,27 +116,47 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
         ModelError: ONNX Runtime cannot load it.
     """
     import onnx
+    from onnx_ir.passes import common
 
-    from pyq8.session import model_session
+    from pyq8.sessions import model_session
 
+    if len({node.name for node in model.graph if node.name}) < len(model.graph):
+        model = model.clone()
+        common.NameFixPass()(model)
     with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
         path = Path(folder) / "executed.onnx"
         model_session(model, optimized_path=path)
         executed = onnx.load(path, load_external_data=False)
     initializers = {t.name: t for t in executed.graph.initializer}
     by_name = {_original(node.name): node for node in executed.graph.node}
+    by_name |= {node.name: node for node in executed.graph.node}
     integer = _integer_values(executed)
     rows = []
     for node in model.graph:
         if node.op_type in _BOUNDARY or node.op_type == "Constant":
             continue
         name = node.name or ""
-        rows.append(_row(node, by_name.get(name), integer, initializers, (reasons or {}).get(name, "")))
+        runs = by_name.get(name) or _channels_first(node, by_name)
+        rows.append(_row(node, runs, integer, initializers, (reasons or {}).get(name, "")))
     return KernelReport(tuple(rows))
 
 
 def _original(name: str) -> str:
-    return re.sub(r"(_token_\d+|_nhwc|_nchwc)$", "", name)
+    return re.sub(r"_token_\d+$", "", name)
+
+
+def _channels_first(node: ir.Node, by_name: Mapping[str, onnx.NodeProto]) -> onnx.NodeProto | None:
+    """What runs an FP32 node in the blocked NCHWc layout: it is called after the last output that it computes."""
+    value = node.outputs[0]
+    for _ in range(3):
+        runs = by_name.get(f"{value.name}_nchwc")
+        if runs is not None:
+            return runs if runs.op_type == node.op_type else None
+        readers = [use.node for use in value.uses()]
+        if node.op_type != "Conv" or len(readers) != 1 or readers[0].op_type not in EPILOGUE:
+            return None
+        value = readers[0].outputs[0]
+    return None
 
 
 def _row(
@@ -137,8 +168,8 @@ def _row(
 ) -> KernelRow:
     name = node.name or ""
     if runs is None:
-        int8 = node.op_type in INT8_KERNELS
-        return KernelRow(name, node.op_type, "", int8, None, planned)
+        moves = node.op_type in MOVING and any(v.dtype is not None and v.dtype.bitwidth == 8 for v in node.outputs)
+        return KernelRow(name, node.op_type, "", node.op_type in INT8_KERNELS or moves, None, planned)
     kernel = f"{runs.domain}.{runs.op_type}" if runs.domain else runs.op_type
     moved = any(o in integer for o in runs.output)
     if runs.op_type not in INT8_KERNELS and not moved:
@@ -165,6 +196,8 @@ def slow_reason(node: onnx.NodeProto, initializers: Mapping[str, onnx.TensorProt
     weight, zero_point = initializers.get(node.input[3]), initializers.get(node.input[5])
     if weight is None or weight.data_type != 3 or zero_point is None:
         return "its weight is not a constant int8"
+    if any(zero_point.raw_data) or any(zero_point.int32_data):
+        return "its weight has a zero point"
     group = next((a.i for a in node.attribute if a.name == "group"), 1)
     out_channels, in_channels = weight.dims[0], weight.dims[1]
     if group == 1:
@@ -181,12 +214,12 @@ def slow_reason(node: onnx.NodeProto, initializers: Mapping[str, onnx.TensorProt
 
 def _integer_values(executed: onnx.ModelProto) -> set[str]:
     """Names of the 8-bit tensors: what Q and the INT8 kernels write, and what only moves it on."""
-    moving = {"MaxPool", "NhwcMaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split"}
-    moving |= {"Resize", "Pad"}
     found = {t.name for t in executed.graph.input if t.type.tensor_type.elem_type in (2, 3)}
     for node in executed.graph.node:
-        writes = node.op_type == "QuantizeLinear" or (node.op_type in INT8_KERNELS and node.op_type != "QGemm")
-        if writes or (node.op_type in moving and node.input and node.input[0] in found):
+        writes = node.op_type == "QuantizeLinear" or (node.op_type in INT8_KERNELS - FLOAT_RESULT)
+        if node.op_type == "QGemm":
+            writes = len(node.input) > QGEMM_OUTPUT_SCALE and bool(node.input[QGEMM_OUTPUT_SCALE])
+        if writes or (node.op_type in MOVING and node.input and node.input[0] in found):
             found.update(node.output)
     return found
 

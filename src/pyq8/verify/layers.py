@@ -10,7 +10,7 @@ import numpy as np
 
 from pyq8 import affine
 from pyq8.inference import batch_size, single, with_outputs
-from pyq8.metrics.sqnr import Sqnr
+from pyq8.metrics.sqnr import decibel
 from pyq8.types import Feeds, Plan
 
 if TYPE_CHECKING:
@@ -57,15 +57,17 @@ def compare_layers(prepared: ir.Model, quantized: ir.Model, plan: Plan, batches:
 
     The integer tensors are read, not dequantized ones, so that the INT8 kernels stay what they are.
     """
-    from pyq8.session import model_session
+    import onnx_ir as ir
+
+    from pyq8.sessions import model_session
 
     computed = {v.name: n.name or "" for n in prepared.graph for v in n.outputs}
-    integers = {v.name for n in quantized.graph for v in n.outputs}
+    integers = {v.name for n in quantized.graph for v in n.outputs if v.dtype == ir.DataType.UINT8}
     names = [n for n in plan.qparams if n in computed and f"{n}_quantized" in integers]
-    reference = model_session(with_outputs(prepared, names))
-    candidate = model_session(with_outputs(quantized, [f"{n}_quantized" for n in names]))
+    reference = model_session(with_outputs(prepared, names), spin=False)
+    candidate = model_session(with_outputs(quantized, [f"{n}_quantized" for n in names]), spin=False)
     inputs = {v.name for v in prepared.graph.inputs}
-    scores = {n: Sqnr() for n in names}
+    signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     samples = 0
     for feeds, count in single(batches, batch_size(prepared)):
         feeds = {k: v for k, v in feeds.items() if k in inputs}
@@ -74,6 +76,8 @@ def compare_layers(prepared: ir.Model, quantized: ir.Model, plan: Plan, batches:
         found = candidate.run([f"{n}_quantized" for n in names], feeds)
         for name, ref, q in zip(names, expected, found, strict=True):
             if np.shape(ref) == np.shape(q):
-                scores[name].update(ref, affine.dequantize(q, plan.qparams[name]))
-    rows = [LayerRow(n, computed[n], float(s.value)) for n, s in scores.items() if s.samples]
+                difference = affine.dequantize(q, plan.qparams[name]) - ref
+                signal[name] += float(np.vdot(ref, ref))
+                noise[name] += float(np.vdot(difference, difference))
+    rows = [LayerRow(n, computed[n], decibel(signal[n], noise[n])) for n in names if signal[n] + noise[n] > 0]
     return LayerReport(tuple(sorted(rows, key=lambda r: r.sqnr)), samples)

@@ -17,7 +17,7 @@ import numpy as np
 
 from pyq8 import cpu
 from pyq8.errors import DataError, ModelError, Pyq8Error
-from pyq8.session import session
+from pyq8.sessions import session
 from pyq8.types import Array, Feeds
 
 if TYPE_CHECKING:

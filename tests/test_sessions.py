@@ -13,10 +13,12 @@ import onnx_ir
 import pytest
 from onnx import numpy_helper
 
-from pyq8 import cpu, session
+from pyq8 import cpu
 from pyq8.errors import ModelError, OutputError
+from pyq8.sessions import Optimize, model_session, session
 from pyq8.types import Array
 
+MODULE = sys.modules["pyq8.sessions"]  # pyq8.sessions is the public function of that name
 CONV = """
 <ir_version: 8, opset_import: ["": 17]>
 g (uint8[1, 16, 6, 6] x) => (uint8[1, 16, 6, 6] y) {
@@ -65,20 +67,20 @@ def test_a_path_and_bytes_give_the_same_session(tmp_path: Path) -> None:
     onnx.save(relu_model(), tmp_path / "m.onnx")
 
     for source in (tmp_path / "m.onnx", str(tmp_path / "m.onnx"), relu_model().SerializeToString()):
-        made = session.session(source)
+        made = session(source)
         assert run(made) == Y
         assert made.get_providers() == ["CPUExecutionProvider"]
 
 
 def test_threads_default_to_the_physical_cores() -> None:
     data = relu_model().SerializeToString()
-    assert session.session(data).get_session_options().intra_op_num_threads == cpu.physical_cores()
-    assert session.session(data, threads=1).get_session_options().intra_op_num_threads == 1
+    assert session(data).get_session_options().intra_op_num_threads == cpu.physical_cores()
+    assert session(data, threads=1).get_session_options().intra_op_num_threads == 1
 
 
 @pytest.mark.parametrize("spin, stop", [(True, "0"), (False, "1")])
 def test_spinning_between_calls_can_be_stopped(spin: bool, stop: str) -> None:
-    options = session.session(relu_model().SerializeToString(), spin=spin).get_session_options()
+    options = session(relu_model().SerializeToString(), spin=spin).get_session_options()
     assert options.get_session_config_entry("session.force_spinning_stop") == stop
 
 
@@ -97,7 +99,7 @@ def test_without_vnni_onnxruntime_really_avoids_the_saturating_kernel(
 ) -> None:
     monkeypatch.setattr(cpu, "has_vnni", lambda: vnni)
 
-    session.session(conv_model(), exact=exact, optimized_path=tmp_path / "o.onnx")
+    session(conv_model(), exact=exact, optimized_path=tmp_path / "o.onnx")
 
     assert weight_types(tmp_path / "o.onnx") == {expected}
 
@@ -109,16 +111,16 @@ def test_optimize_decides_what_is_fused(tmp_path: Path) -> None:
     """
     data = onnx.parser.parse_model(text).SerializeToString()
     counts = {}
-    levels: tuple[session.Optimize, ...] = ("off", "basic", "extended", "all")
+    levels: tuple[Optimize, ...] = ("off", "basic", "extended", "all")
     for level in levels:
-        session.session(data, optimize=level, optimized_path=tmp_path / f"{level}.onnx")
+        session(data, optimize=level, optimized_path=tmp_path / f"{level}.onnx")
         counts[level] = sum(n.op_type == "Relu" for n in onnx.load(tmp_path / f"{level}.onnx").graph.node)
     assert counts == {"off": 1, "basic": 1, "extended": 0, "all": 0}
 
 
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ModelError, match=r"^/no/such\.onnx: no such file$"):
-        session.session("/no/such.onnx")
+        session("/no/such.onnx")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model"])
@@ -126,36 +128,34 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path, content: bytes)
     (tmp_path / "bad.onnx").write_bytes(content)
     for source in (tmp_path / "bad.onnx", content):
         with pytest.raises(ModelError) as caught:
-            session.session(source)
+            session(source)
         assert "\n" not in str(caught.value)
         assert "ONNXRuntimeError" not in str(caught.value)
     with pytest.raises(ModelError, match=r"bad\.onnx: onnxruntime cannot load it"):
-        session.session(tmp_path / "bad.onnx")
+        session(tmp_path / "bad.onnx")
 
 
 def test_an_unknown_operator_is_named() -> None:
     text = '<ir_version: 8, opset_import: ["": 17]> g (float[1] x) => (float[1] y) { y = Frobnicate (x) }'
     with pytest.raises(ModelError, match="Frobnicate"):
-        session.session(onnx.parser.parse_model(text).SerializeToString())
+        session(onnx.parser.parse_model(text).SerializeToString())
 
 
 def test_a_model_in_memory_is_run_and_not_changed() -> None:
     model = onnx_ir.from_proto(relu_model())
     before = onnx_ir.to_proto(model).SerializeToString()
 
-    assert run(session.model_session(model)) == Y
+    assert run(model_session(model)) == Y
     assert onnx_ir.to_proto(model).SerializeToString() == before
 
 
-def test_a_large_model_goes_through_files_that_are_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session, "INLINE_BYTES", 0)
+def test_a_large_model_goes_through_files_that_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODULE, "INLINE_BYTES", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     model = onnx_ir.from_proto(relu_model())
     model.graph.initializers["w"].const_value = onnx_ir.tensor(np.ones(4, np.float32), name="w")
 
-    made = session.model_session(model)
+    made = model_session(model)
 
     assert list(tmp_path.iterdir()) == []
     assert run(made) == [[0, 0, 0, 1]]
@@ -163,27 +163,25 @@ def test_a_large_model_goes_through_files_that_are_removed(
 
 
 def test_weights_that_still_lie_in_files_are_found(tmp_path: Path) -> None:
-    onnx_ir.save(
-        onnx_ir.from_proto(relu_model()), tmp_path / "m.onnx", external_data="w.bin", size_threshold_bytes=0
-    )
+    onnx_ir.save(onnx_ir.from_proto(relu_model()), tmp_path / "m.onnx", external_data="w.bin", size_threshold_bytes=0)
     model = onnx_ir.load(tmp_path / "m.onnx")
     assert isinstance(model.graph.initializers["w"].const_value, onnx_ir.ExternalTensor)
 
-    assert run(session.model_session(model)) == Y
-    assert run(session.session(tmp_path / "m.onnx")) == Y
+    assert run(model_session(model)) == Y
+    assert run(session(tmp_path / "m.onnx")) == Y
 
 
 def test_a_full_disk_is_reported_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(session, "INLINE_BYTES", 0)
+    monkeypatch.setattr(MODULE, "INLINE_BYTES", 0)
     monkeypatch.setattr(onnx_ir, "save", full)
     with pytest.raises(OutputError, match=r"No space left on device.*TMPDIR"):
-        session.model_session(onnx_ir.from_proto(relu_model()))
+        model_session(onnx_ir.from_proto(relu_model()))
 
 
 def test_importing_it_does_not_import_onnxruntime() -> None:
-    code = "import pyq8.session, sys; print('onnxruntime' in sys.modules or 'onnx_ir' in sys.modules)"
+    code = "import pyq8.sessions, sys; print('onnxruntime' in sys.modules or 'onnx_ir' in sys.modules)"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert child.stdout.strip() == "False"

@@ -1,0 +1,46 @@
+"""What a quantized model file remembers of how it was made, in its metadata."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pyq8._version import __version__
+from pyq8.loaders import Loader, Preprocess
+from pyq8.stats import Calibration
+from pyq8.types import INT7, Config, Plan
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+def remembered_preprocess(model: ir.Model) -> Preprocess | None:
+    """The preprocessing that a quantized model was calibrated with."""
+    text = model.metadata_props.get("pyq8.preprocess")
+    return Preprocess.from_json(json.loads(text)) if text else None
+
+
+def remembered_reasons(model: ir.Model) -> dict[str, str]:
+    """Node name -> why it stayed FP32, as the quantized model remembers it."""
+    groups = json.loads(model.metadata_props.get("pyq8.float_nodes", "{}"))
+    return {name: reason for reason, names in groups.items() for name in names}
+
+
+def provenance(config: Config, calibration: Calibration, plan: Plan, loader: Loader) -> dict[str, str]:
+    """What the model file remembers of how it was made."""
+    groups: dict[str, list[str]] = {}
+    for name, reason in plan.float_nodes.items():
+        groups.setdefault(reason, []).append(name)
+    found = {
+        "pyq8.version": __version__,
+        "pyq8.observer": config.observer,
+        "pyq8.target": "avx2" if config.weight_type is INT7 else "vnni",
+        "pyq8.bias_correction": str(config.bias_correction).lower(),
+        "pyq8.samples": str(calibration.samples),
+        "pyq8.data_sha256": calibration.data_sha256,
+        "pyq8.model_sha256": calibration.model_sha256,
+        "pyq8.float_nodes": json.dumps(groups),
+    }
+    if loader.preprocess is not None:
+        found["pyq8.preprocess"] = json.dumps(loader.preprocess.preprocess.to_json())
+    return found

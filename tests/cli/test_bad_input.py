@@ -1,0 +1,151 @@
+"""Wrong input: one line on stderr, the right exit code, nothing written, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from tests.cli.run import run
+
+NO_CONVOLUTION = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[N, 4] x) => (float[N, 4] y) { y = Relu(x) }
+"""
+
+
+@pytest.fixture
+def photos(tmp_path: Path, digits_images: str) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for file in sorted(Path(digits_images).glob("calib_*.png"))[:4]:
+        shutil.copy(file, folder)
+    return folder
+
+
+def quantize(model: object, calib: object, preprocess: str, *more: str) -> tuple[int, str, str]:
+    return run("quantize", str(model), "--calib", str(calib), "--preprocess", preprocess, *more)
+
+
+def refused(done: tuple[int, str, str], out: Path, *words: str) -> None:
+    code, text, error = done
+    assert code == 3
+    assert text == ""
+    assert error.startswith("pyq8: ") and error.count("\n") == 1
+    for word in words:
+        assert word in error
+    assert not list(out.parent.glob(f"*{out.name}*"))
+
+
+def test_a_missing_model(tmp_path: Path, photos: Path, digits_preprocess: str) -> None:
+    out = tmp_path / "o.onnx"
+    refused(quantize(tmp_path / "no.onnx", photos, digits_preprocess, "-o", str(out)), out, "no.onnx", "no such file")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x89PNG\r\n\x1a\n" + bytes(99)])
+def test_a_file_that_is_no_model(tmp_path: Path, photos: Path, digits_preprocess: str, content: bytes) -> None:
+    model, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
+    model.write_bytes(content)
+    refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "not")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_a_truncated_model(
+    tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str, share: float
+) -> None:
+    model, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
+    whole = Path(digits_model).read_bytes()
+    model.write_bytes(whole[: int(len(whole) * share)])
+    refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "cut short")
+
+
+def test_an_already_quantized_model(tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str) -> None:
+    first, out = tmp_path / "first.onnx", tmp_path / "o.onnx"
+    assert quantize(digits_model, photos, digits_preprocess, "-o", str(first))[0] == 0
+    refused(quantize(first, photos, digits_preprocess, "-o", str(out)), out, "already quantized", "FP32")
+
+
+def test_a_model_without_convolutions(tmp_path: Path, photos: Path, digits_preprocess: str) -> None:
+    model, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
+    onnx.save(onnx.parser.parse_model(NO_CONVOLUTION), model)
+    refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "no Conv")
+
+
+def test_an_empty_folder(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
+    empty, out = tmp_path / "empty", tmp_path / "o.onnx"
+    empty.mkdir()
+    refused(quantize(digits_model, empty, digits_preprocess, "-o", str(out)), out, "empty")
+
+
+def test_a_corrupt_image_is_named_and_can_be_skipped(
+    tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str
+) -> None:
+    out = tmp_path / "o.onnx"
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    refused(quantize(digits_model, photos, digits_preprocess, "-o", str(out)), out, "broken.jpg", "--skip-bad")
+    code, text, _ = quantize(digits_model, photos, digits_preprocess, "-o", str(out), "--skip-bad")
+    assert code == 0 and "1 unreadable" in text and "4 images" in text
+
+
+def test_a_wrong_input_name_in_an_npz(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
+    data, out = tmp_path / "d.npz", tmp_path / "o.onnx"
+    np.savez(data, pictures=np.zeros((2, 1, 32, 32), np.float32), other=np.zeros((2, 1, 32, 32), np.float32))
+    refused(quantize(digits_model, data, digits_preprocess, "-o", str(out)), out, "pictures", "image")
+
+
+def test_nan_in_the_data(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
+    data, out = tmp_path / "d.npz", tmp_path / "o.onnx"
+    array = np.zeros((3, 1, 32, 32), np.float32)
+    array[1, 0, 5, 5] = np.nan
+    np.savez(data, image=array)
+    refused(quantize(digits_model, data, digits_preprocess, "-o", str(out)), out, "NaN", "1")
+
+
+def test_a_disk_that_fills_up(
+    tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx_ir
+
+    out = tmp_path / "o.onnx"
+
+    def full(model: Any, path: Any, **options: Any) -> None:
+        del model, options
+        Path(path).write_bytes(b"half of")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(onnx_ir, "save", full)
+    refused(quantize(digits_model, photos, digits_preprocess, "-o", str(out)), out, "o.onnx", "No space left")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--observer", "mxe"], ["--format", "qqd"], ["--target", "arm"], ["--exclude", "nothing-like-this"],
+     ["--preset", "imagenet"], ["--samples", "0"], ["--nonsense"]],
+)  # fmt: skip
+def test_wrong_usage_exits_with_2(
+    tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str, options: list[str]
+) -> None:
+    out = tmp_path / "o.onnx"
+    code, text, error = quantize(digits_model, photos, digits_preprocess, "-o", str(out), *options)
+    assert code == 2 and text == "" and error
+    assert not out.exists()
+
+
+def test_the_fp32_model_is_never_overwritten(photos: Path, digits_model: str, digits_preprocess: str) -> None:
+    before = Path(digits_model).read_bytes()
+    code, _, error = quantize(digits_model, photos, digits_preprocess, "-o", digits_model)
+    assert code == 2 and "overwrite" in error
+    assert Path(digits_model).read_bytes() == before
+
+
+def test_a_missing_output_folder_is_found_before_the_work(
+    tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str
+) -> None:
+    out = tmp_path / "nowhere" / "o.onnx"
+    code, _, error = quantize(digits_model, photos, digits_preprocess, "-o", str(out))
+    assert code == 3 and "nowhere" in error

@@ -1,0 +1,91 @@
+"""Each command on the embedded network: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.run import run
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory: pytest.TempPathFactory, digits_model: str, digits_images: str,
+              digits_preprocess: str) -> tuple[Path, str, dict[str, object]]:  # fmt: skip
+    folder = tmp_path_factory.mktemp("quantized")
+    out = folder / "digits.int8.onnx"
+    code, text, _ = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
+                        "-o", str(out), "--json", str(folder / "q.json"))  # fmt: skip
+    assert code == 0
+    return out, text, json.loads((folder / "q.json").read_text())
+
+
+def test_quantize_says_what_happened_in_about_ten_lines(quantized: tuple[Path, str, dict[str, object]]) -> None:
+    out, text, _ = quantized
+    assert out.exists()
+    lines = text.splitlines()
+    assert 8 <= len(lines) <= 14
+    for wanted in ("100 images, observer", "peak memory", "47 INT8, 0 FP32", "19/19 convolutions on INT8 kernels",
+                   "18 on the fast path", "logits", "MiB", "next        pyq8 check"):  # fmt: skip
+        assert wanted in text
+
+
+def test_the_json_holds_plan_report_and_passes(quantized: tuple[Path, str, dict[str, object]]) -> None:
+    data = quantized[2]
+    assert data["kind"] == "pyq8 quantize" and data["schema"] == 1
+    assert {"plan", "report", "passes", "seconds", "peak_rss_mib", "samples", "version"} <= set(data)
+
+
+def test_check_uses_the_preprocessing_that_the_model_remembers(
+    quantized: tuple[Path, str, dict[str, object]], digits_model: str, digits_images: str
+) -> None:
+    code, text, _ = run("check", digits_model, str(quantized[0]), "--data", digits_images, "--max-drop", "0.5")
+    assert code == 0
+    assert "300 images" in text and "top1" in text and text.rstrip().endswith("passed")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [(["--metric", "sqnr", "--min", "30"], 0), (["--metric", "sqnr", "--min", "90"], 1),
+     (["--metric", "agreement", "--max-drop", "0.5"], 0), (["--min-int8", "1"], 0),
+     (["--metric", "sqnr", "--max-drop", "1"], 2), (["--metric", "top1", "--min", "3"], 2),
+     (["--metric", "tpo1"], 2)],
+)  # fmt: skip
+def test_the_gate_exits_with(
+    quantized: tuple[Path, str, dict[str, object]],
+    digits_model: str,
+    digits_images: str,
+    options: list[str],
+    code: int,
+) -> None:
+    done, _, _ = run("check", digits_model, str(quantized[0]), "--data", digits_images, "--samples", "20", *options)
+    assert done == code
+
+
+def test_inspect_names_every_kernel(quantized: tuple[Path, str, dict[str, object]]) -> None:
+    code, text, _ = run("inspect", str(quantized[0]))
+    assert code == 0
+    assert "/stem/conv/Conv" in text and "slow path (1 input channels are no multiple of 4)" in text
+    assert "19/19 convolutions on INT8 kernels" in text
+
+
+def test_inspect_of_an_fp32_model_finds_no_int8(digits_model: str) -> None:
+    code, text, _ = run("inspect", digits_model, "--json", "-")
+    assert code == 0
+    data = json.loads(text)
+    assert data["convolutions"] == 19 and data["int8_convolutions"] == 0
+
+
+def test_bench_prints_a_ratio(quantized: tuple[Path, str, dict[str, object]], digits_model: str) -> None:
+    code, text, _ = run("bench", digits_model, str(quantized[0]), "--rounds", "1", "--seconds", "0", "--json", "-")
+    assert code == 0
+    rows = json.loads(text)["reports"][0]["rows"]
+    assert rows[0]["ratio"] == 1 and rows[1]["ratio"] > 0
+
+
+def test_demo_passes(tmp_path: Path) -> None:
+    code, text, _ = run("demo", "-o", str(tmp_path))
+    assert code == 0
+    assert (tmp_path / "digits.int8.onnx").exists()
+    assert "as fast as FP32" in text and "passed" in text

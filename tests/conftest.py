@@ -1,0 +1,30 @@
+"""What many tests start from: the embedded network and its images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyq8.datasets import dataset
+
+
+@pytest.fixture(scope="session")
+def digits() -> Path:
+    """The folder of the embedded data set."""
+    return dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def digits_model(digits: Path) -> str:
+    return str(digits / "digits.onnx")
+
+
+@pytest.fixture(scope="session")
+def digits_images(digits: Path) -> str:
+    return str(digits / "images")
+
+
+@pytest.fixture(scope="session")
+def digits_preprocess(digits: Path) -> str:
+    return str(digits / "preprocess.toml")

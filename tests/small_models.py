@@ -1,0 +1,148 @@
+"""Small models written as ONNX text, quantized in both formats and run: what the tests of plan and rewrite share."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.parser
+import onnx_ir as ir
+from onnx import numpy_helper
+
+from pyq8.calibrate import calibrate
+from pyq8.metrics.sqnr import sqnr
+from pyq8.model import load
+from pyq8.passes.shapes import infer_shapes
+from pyq8.plan import make_plan
+from pyq8.rewrite import rewrite
+from pyq8.sessions import model_session
+from pyq8.stats import Calibration
+from pyq8.types import Array, Config, Feeds, Plan
+from pyq8.verify.kernels import KernelReport, KernelRow, find_kernels
+
+FORMATS = ("qdq", "qoperator")
+OLDEST, NEWEST = 13, 26
+"""The first opset that pyq8 quantizes, and the last that the installed onnx and onnxruntime both know."""
+
+Weights = Mapping[str, "tuple[int, ...] | Array"]
+WEIGHTS: Weights = {"w1": (16, 8, 3, 3), "b1": (16,), "w2": (16, 16, 3, 3), "b2": (16,)}
+
+
+def parse(text: str, weights: Weights, opset: int = 17, ir_version: int = 9) -> ir.Model:
+    """A loaded model with shapes; weights given by their shape are random, the others are as given."""
+    opsets = f'"": {opset}, "com.microsoft": 1' if "com.microsoft" in text else f'"": {opset}'
+    proto = onnx.parser.parse_model(f"<ir_version: {ir_version}, opset_import: [{opsets}]> {text}")
+    rng = np.random.default_rng(1)
+    for name, given in weights.items():
+        if isinstance(given, tuple):
+            given = (rng.standard_normal(given) / np.sqrt(max(1, np.prod(given[1:])))).astype(np.float32)
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(given), name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(proto, path)
+        model = load(path)
+    infer_shapes(model)
+    return model
+
+
+def between(body: str, weights: Weights | None = None, opset: int = 17, shape: str = "1, 8, 12, 12") -> ir.Model:
+    """`body` computes `b` from `a`, which a convolution writes; another convolution reads `b`."""
+    text = f"""g (float[{shape}] x) => (float[] y) {{
+        [conv1] a = Conv<pads = [1, 1, 1, 1]>(x, w1, b1)
+        {body}
+        [conv2] y = Conv<pads = [1, 1, 1, 1]>(b, w2, b2)
+    }}""".replace("float[] y", "float[N, C, H, W] y")
+    return parse(text, {**WEIGHTS, **(weights or {})}, opset)
+
+
+def random_feeds(model: ir.Model, count: int = 8) -> list[Feeds]:
+    """Images that are not centred on zero; dimensions without a size are 1."""
+    rng = np.random.default_rng(2)
+    feeds = []
+    for _ in range(count):
+        image = {}
+        for value in model.graph.inputs:
+            assert value.shape is not None and value.name and value.dtype is not None
+            dims = [d if isinstance(d, int) else 1 for d in value.shape]
+            image[value.name] = (rng.standard_normal(dims) + 0.3).astype(value.dtype.numpy())
+        feeds.append(image)
+    return feeds
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, its plan, and what its quantized forms do."""
+
+    model: ir.Model
+    calibration: Calibration
+    plan: Plan
+    feeds: list[Feeds]
+
+    @cached_property
+    def quantized(self) -> dict[str, ir.Model]:
+        return {name: rewrite(self.model, self.plan, name) for name in FORMATS}
+
+    @cached_property
+    def reference(self) -> list[Array]:
+        return run(self.model, self.feeds)
+
+    @cached_property
+    def outputs(self) -> dict[str, list[Array]]:
+        return {name: run(model, self.feeds) for name, model in self.quantized.items()}
+
+    def kernels(self, name: str) -> KernelReport:
+        return find_kernels(self.quantized[name], self.plan.float_nodes)
+
+    def row(self, name: str, node: str) -> KernelRow:
+        (row,) = [r for r in self.kernels(name).rows if r.node == node]
+        return row
+
+
+def quantized(model: ir.Model, config: Config | None = None, feeds: list[Feeds] | None = None) -> Case:
+    """Calibrate on random images and plan."""
+    config = config or Config()
+    feeds = feeds if feeds is not None else random_feeds(model)
+    calibration = calibrate(model, feeds, config)
+    return Case(model, calibration, make_plan(model, calibration, config), feeds)
+
+
+def run(model: ir.Model, feeds: Sequence[Feeds]) -> list[Array]:
+    """Every output of all images, stacked."""
+    session = model_session(model, spin=False, threads=1)
+    return [np.stack(arrays) for arrays in zip(*(session.run(None, f) for f in feeds), strict=True)]
+
+
+def executed(model: ir.Model) -> Counter[str]:
+    """Operator -> how many of them ONNX Runtime really runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "executed.onnx"
+        model_session(model, optimized_path=path, spin=False, threads=1)
+        return Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)
+
+
+def check_valid(model: ir.Model) -> None:
+    """The checker and strict shape inference accept it."""
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    onnx.shape_inference.infer_shapes(ir.to_proto(model), check_type=True, strict_mode=True, data_prop=True)
+
+
+def check_case(case: Case, minimum: float = 25.0) -> None:
+    """Both formats are valid, agree with each other, and are close to FP32."""
+    for model in case.quantized.values():
+        check_valid(model)
+    for reference, qdq, qoperator in zip(case.reference, *(case.outputs[f] for f in FORMATS), strict=True):
+        assert sqnr(qdq, qoperator) >= 40
+        assert sqnr(reference, qdq) >= minimum
+        assert sqnr(reference, qoperator) >= minimum
+
+
+def boundaries(model: ir.Model) -> tuple[int, int]:
+    """How many QuantizeLinear and DequantizeLinear are left in the graph that runs."""
+    count = executed(model)
+    return count["QuantizeLinear"], count["DequantizeLinear"]
