@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,7 @@ def parse(text: str, weights: Weights, opset: int = 17, ir_version: int = 9) -> 
     rng = np.random.default_rng(1)
     for name, given in weights.items():
         if isinstance(given, tuple):
-            given = (rng.standard_normal(given) / np.sqrt(max(1, np.prod(given[1:])))).astype(np.float32)
+            given = (rng.standard_normal(given) / np.sqrt(math.prod(given[1:]))).astype(np.float32)
         proto.graph.initializer.append(numpy_helper.from_array(np.asarray(given), name))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -53,11 +54,11 @@ def parse(text: str, weights: Weights, opset: int = 17, ir_version: int = 9) -> 
 
 def between(body: str, weights: Weights | None = None, opset: int = 17, shape: str = "1, 8, 12, 12") -> ir.Model:
     """`body` computes `b` from `a`, which a convolution writes; another convolution reads `b`."""
-    text = f"""g (float[{shape}] x) => (float[] y) {{
+    text = f"""g (float[{shape}] x) => (float[N, C, H, W] y) {{
         [conv1] a = Conv<pads = [1, 1, 1, 1]>(x, w1, b1)
         {body}
         [conv2] y = Conv<pads = [1, 1, 1, 1]>(b, w2, b2)
-    }}""".replace("float[] y", "float[N, C, H, W] y")
+    }}"""
     return parse(text, {**WEIGHTS, **(weights or {})}, opset)
 
 
@@ -132,14 +133,35 @@ def check_valid(model: ir.Model) -> None:
     onnx.shape_inference.infer_shapes(ir.to_proto(model), check_type=True, strict_mode=True, data_prop=True)
 
 
-def check_case(case: Case, minimum: float = 25.0) -> None:
-    """Both formats are valid, agree with each other, and are close to FP32."""
-    for model in case.quantized.values():
-        check_valid(model)
+def check_case(case: Case, kernels: Mapping[str, str], q: int = 1, dq: int = 1, minimum: float = 30.0) -> None:
+    """Both formats are valid, agree bit for bit, are close to FP32, and run the INT8 kernels that they should.
+
+    Args:
+        case: what to check.
+        kernels: node -> the operator that runs it in INT8; "" where it is computed by another or costs nothing.
+        q: how many QuantizeLinear run; one more than the input's for every FP32 island.
+        dq: how many DequantizeLinear run.
+        minimum: SQNR against FP32, dB.
+    """
     for reference, qdq, qoperator in zip(case.reference, *(case.outputs[f] for f in FORMATS), strict=True):
-        assert sqnr(qdq, qoperator) >= 40
+        np.testing.assert_array_equal(qdq, qoperator)
         assert sqnr(reference, qdq) >= minimum
-        assert sqnr(reference, qoperator) >= minimum
+    for name, model in case.quantized.items():
+        check_valid(model)
+        rows = {r.node: r for r in case.kernels(name).rows}
+        for node, kernel in kernels.items():
+            assert rows[node].kernel.rpartition(".")[2] == kernel
+            assert rows[node].int8
+        assert boundaries(model) == (q, dq)
+
+
+def check_float(case: Case, node: str, reason: str, minimum: float = 30.0) -> None:
+    """One node between two INT8 convolutions runs in FP32, in both formats, and the reason is told."""
+    assert reason in case.plan.float_nodes[node]
+    check_case(case, {"conv1": "QLinearConv", "conv2": "QLinearConv"}, q=2, dq=2, minimum=minimum)
+    for name in FORMATS:
+        row = case.row(name, node)
+        assert (row.int8, row.reason) == (False, case.plan.float_nodes[node])
 
 
 def boundaries(model: ir.Model) -> tuple[int, int]:

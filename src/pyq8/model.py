@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyq8.errors import ModelError, OutputError, Pyq8Error
-from pyq8.model_checks import check_convolutions, check_float, check_tensor, check_whole
+from pyq8.model_checks import check_convolutions, check_float, check_tensor, check_whole, locate
 from pyq8.opset import MIN_OPSET, default_opset, raise_opset
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ def _build(proto: onnx.ModelProto, path: Path, quantized: bool) -> ir.Model:
         model.ir_version = max(model.ir_version or 0, MIN_IR_VERSION)
         check_convolutions(model, path)
     for value in _initializers(model):
+        if isinstance(value.const_value, ir.ExternalTensor):
+            value.const_value = locate(value.const_value, path)
         if value.const_value is not None:
             check_tensor(value.const_value, path)
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ QUANTIZED_OPS = frozenset(
 
 
 def check_whole(proto: onnx.ModelProto, path: Path) -> None:
-    """Every value that is read is computed somewhere, and every node has the inputs its operator needs.
+    """Every value that is read is computed, once, and every node has the inputs its operator needs.
 
     Raises:
         ModelError: not so: the file is cut short, damaged or was put together wrongly.
@@ -33,6 +34,8 @@ def check_whole(proto: onnx.ModelProto, path: Path) -> None:
         raise ModelError(f"{path}: it declares no opset: cut short, or put together wrongly; export it again")
     undefined = onnx.AttributeProto.UNDEFINED
     for graph, known in _scopes(proto.graph, frozenset()):
+        for sparse in graph.sparse_initializer:
+            raise ModelError(f"{path}: weight {sparse.values.name!r} is stored sparsely; export it as a dense tensor")
         for node in graph.node:
             label = f"node {node.name!r} ({node.op_type})"
             for name in node.input:
@@ -42,6 +45,10 @@ def check_whole(proto: onnx.ModelProto, path: Path) -> None:
                 raise ModelError(f"{path}: {label} has an attribute without a type; export it again")
             if _lacks_input(node, versions):
                 raise ModelError(f"{path}: {label} lacks an input; export it again")
+        computed = [name for node in graph.node for name in node.output if name]
+        if len(set(computed)) < len(computed):
+            twice = next(name for name in computed if computed.count(name) > 1)
+            raise ModelError(f"{path}: {twice!r} is computed twice; export it again")
         for value in graph.output:
             if value.name not in known:
                 raise ModelError(f"{path}: nothing computes its output {value.name!r}; export it again")
@@ -87,12 +94,11 @@ def check_tensor(tensor: ir.TensorProtocol, path: Path) -> None:
     """
     import onnx_ir as ir
 
-    if isinstance(tensor, ir.ExternalTensor):
-        file = Path(tensor.path)
-        if not file.is_file():
-            raise ModelError(f"{path}: its weights are in {tensor.location}, which is not beside it; copy both")
-        if file.stat().st_size < (tensor.offset or 0) + tensor.nbytes:
-            raise ModelError(f"{path}: its weights file {tensor.location} is cut short; copy it again")
+    if (
+        isinstance(tensor, ir.ExternalTensor)
+        and Path(tensor.path).stat().st_size < (tensor.offset or 0) + tensor.nbytes
+    ):
+        raise ModelError(f"{path}: its weights file {Path(tensor.path).name} is cut short; copy it again")
     try:
         tensor.numpy()
     except (ValueError, OSError) as error:
@@ -100,12 +106,38 @@ def check_tensor(tensor: ir.TensorProtocol, path: Path) -> None:
         raise ModelError(f"{path}: weight {tensor.name!r} cannot be read ({reason}); copy it again") from None
 
 
+def locate(tensor: ir.ExternalTensor, path: Path) -> ir.ExternalTensor:
+    """The same tensor with the absolute path of its file, which lies in the model's folder or below.
+
+    Links are followed: download caches keep the files elsewhere, under other names.
+
+    Raises:
+        ModelError: there is no such file, or it is looked for outside that folder.
+    """
+    import onnx_ir as ir
+
+    location = Path(os.path.normpath(tensor.location))
+    if location.is_absolute() or location.parts[:1] == ("..",):
+        raise ModelError(f"{path}: its weights are in {location}, outside its folder; export it again into one folder")
+    file = path.parent / location
+    if not file.is_file():
+        raise ModelError(f"{path}: its weights are in {location}, which is not beside it; copy both")
+    return ir.ExternalTensor(
+        file.resolve(),
+        tensor.offset,
+        tensor.length,
+        tensor.dtype,
+        shape=tensor.shape,
+        name=tensor.name,
+        doc_string=tensor.doc_string,
+    )
+
+
 def _scopes(graph: onnx.GraphProto, outer: frozenset[str]) -> Iterator[tuple[onnx.GraphProto, frozenset[str]]]:
     """A graph and those inside it, each with the names that its nodes may read."""
     known = outer.union(
         (v.name for v in graph.input),
         (t.name for t in graph.initializer),
-        (t.values.name for t in graph.sparse_initializer),
         (name for node in graph.node for name in node.output),
     )
     yield graph, known

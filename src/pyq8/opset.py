@@ -38,7 +38,6 @@ def raise_opset(proto: onnx.ModelProto, path: Path) -> ir.Model:
     Raises:
         ModelError: an operator has no equal at opset 13.
     """
-    import onnx
     import onnx_ir as ir
     from onnx import inliner, version_converter
 
@@ -52,8 +51,9 @@ def raise_opset(proto: onnx.ModelProto, path: Path) -> ir.Model:
     except Exception as error:  # the C++ converter's assertions share no base but this
         reason = re.sub(r"^.*? failed: ", "", " ".join(str(error).split()))
         raise _refusal(path, found, reason) from None
+    kept = {node.name for node in converted.graph.node}
     for node in converted.graph.node:
-        node.name = node.name or next((names[o] for o in node.output if names.get(o)), "")
+        node.name = node.name or next((names[o] for o in node.output if names.get(o, "") not in kept), "")
     model = ir.from_proto(converted)
     model.ir_version = max(model.ir_version or 0, 7)
     inputs = {value.name: value for value in model.graph.inputs}

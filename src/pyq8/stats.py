@@ -22,7 +22,7 @@ BINS = 4096
 """Bins a sign; a range that ends between two powers of two uses 2048 to 4096 of them."""
 
 LARGEST_MEAN = 2.0**31
-"""Bound of a channel's mean in one image; so many of 2**15 images still sum to less than 2**63."""
+"""Bound of a channel's mean in one image: the sums of 2**16 such images still fit int64."""
 
 _FRACTION_HIGH = 16
 _FRACTION_LOW = 40
@@ -206,8 +206,7 @@ class Calibration:
         """
         if model_sha256 != self.model_sha256:
             raise CalibrationError(
-                f"calibration of model {self.model_sha256[:12]}: this model is {model_sha256[:12]}; "
-                "calibrate again"
+                f"calibration of model {self.model_sha256[:12]}: this model is {model_sha256[:12]}; calibrate again"
             )
 
     def to_json(self) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Bias correction: what rounding the weights adds to the mean of an output is taken out of the bias.
 
-    y_c = sum_kt W_ckt x_kt + b_c
-    E[y_hat_c - y_c] = sum_kt (W_hat_ckt - W_ckt) E[x_kt]
-    shift_c = -sum_kt (W_hat_ckt - W_ckt) p_t E[x_k]
+    y_c = sum_k W_ck x_k + b_c
+    E[y_hat_c - y_c] = sum_k (W_hat_ck - W_ck) E[x_k]
+    shift_c = -sum_k (W_hat_ck - W_ck) E[x_k]
 
 E[x_k] is the mean of input channel k over images and pixels, from calibration (Nagel et al., Data-Free Quantization,
-2019); p_t is the share of the outputs for which tap t of the kernel reads a pixel and not the padding.
+2019). Pixels that zero padding replaces at the border are counted as if they had the mean: weighting every tap of the
+kernel by how often it reads a pixel gained nothing on photographs (EfficientNet-Lite0 -0.1 dB, ResNet-50 0.0 dB).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8 import affine
-from pyq8.correction.taps import tap_shares
 from pyq8.ops import find_rule
 from pyq8.ops.placement import Placement
 from pyq8.passes.graph_edit import static_int
@@ -59,10 +59,10 @@ def _shift(
     """
     rows = np.moveaxis(error, axis, 0)
     channels = rows.shape[0]
-    summed: Array = (rows * tap_shares(node, rows.shape[2:])).reshape(channels, rows.shape[1], -1).sum(axis=2)
+    summed: Array = rows.reshape(channels, rows.shape[1], -1).sum(axis=2)
     groups = static_int(node, "group", 1)
     if mean.size != groups * summed.shape[1]:
         return None
     inputs = mean.reshape(groups, summed.shape[1])
     shift = -np.einsum("gok,gk->go", summed.reshape(groups, channels // groups, -1), inputs)
-    return shift.reshape(channels).astype(np.float32)
+    return np.asarray(shift.reshape(channels), np.float32)

@@ -33,15 +33,23 @@ class Collector:
         self._channel_axis = channel_axis
         self._stats: TensorStats | None = None
 
-    def update(self, values: Array) -> None:
-        """Add one image's values, float32 of any shape.
+    def update(self, values: Array, images: int = 1) -> None:
+        """Add values, float32 of any shape.
+
+        Args:
+            values: of one image, or of several along axis 0, which are observed one after the other.
+            images: how many.
 
         Raises:
             DataError: NaN or infinity among them, or a channel whose mean is beyond 2**31.
         """
+        if images > 1:
+            for image in np.split(values, images):
+                self.update(image)
+            return
         if values.size == 0:
             return
-        low, high = float(values.min()), float(values.max())
+        low, high = float(values.min()) + 0.0, float(values.max()) + 0.0  # -0.0 becomes 0.0
         if not (math.isfinite(low) and math.isfinite(high)):
             raise DataError(
                 f"tensor {self.name!r} holds NaN or infinity on a calibration image; "
@@ -55,7 +63,8 @@ class Collector:
     def _means(self, values: Array, axis: int) -> ChannelMean:
         moved = np.moveaxis(values, axis, 0)
         flat = moved.reshape(moved.shape[0], -1)
-        sums: npt.NDArray[np.float64] = flat.sum(axis=1, dtype=np.float32).astype(np.float64)
+        with np.errstate(over="ignore"):  # refused below
+            sums: npt.NDArray[np.float64] = flat.sum(axis=1, dtype=np.float32).astype(np.float64)
         means = sums / flat.shape[1]
         largest = float(np.abs(means).max())
         if not largest < LARGEST_MEAN:
@@ -85,6 +94,7 @@ def _count(values: Array, low: float, high: float) -> Histogram:
     exponent = max(math.frexp(peak)[1] - _LOG2_BINS, _SMALLEST_EXPONENT) if peak else _SMALLEST_EXPONENT
     counts = np.zeros(2 * BINS, np.int64)
     signed = low < 0
+    base = 0 if signed else BINS
     scale = np.float32(math.ldexp(1.0, -exponent))
     scaled = np.empty(BLOCK, np.float32)
     index = np.empty(BLOCK, np.intp)
@@ -96,6 +106,7 @@ def _count(values: Array, low: float, high: float) -> Histogram:
             np.floor(scaled[:size], out=scaled[:size])
             if exponent > 0:  # the product of a tiny negative value may have vanished
                 np.minimum(scaled[:size], -1, out=scaled[:size], where=block < 0)
-        np.add(scaled[:size], BINS, out=index[:size], casting="unsafe")
-        counts += np.bincount(index[:size], minlength=2 * BINS)
+        # BINS is added to whole numbers only: 4095.9998 + 4096 is 8192 in float32
+        np.add(scaled[:size], BINS - base, out=index[:size], casting="unsafe")
+        counts[base:] += np.bincount(index[:size], minlength=2 * BINS - base)
     return Histogram(exponent, counts)

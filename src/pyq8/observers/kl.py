@@ -24,11 +24,12 @@ from pyq8.observers.search import shrink
 from pyq8.stats import BINS, Histogram, TensorStats
 from pyq8.types import QParams, QType
 
-SMALLEST = 0.2
-"""Share of the range down to which it is searched: below it, levels are hardly wider than bins."""
+SMALLEST = 0.4
+"""Share of the range down to which it is searched. A divergence sees how many values are clipped and hardly
+what they were worth: behind a sharp peak at 0 it would give away the large ones."""
 
-SMOOTHING = 16
-"""Half the width of the smoothing triangle, in bins: the widest level has 16 of an unsigned range."""
+SMOOTHING = 32
+"""Half the width of the smoothing triangle, in bins: about two levels of the widest range."""
 
 
 @observer("kl")
@@ -42,13 +43,13 @@ def choose(stats: TensorStats, qtype: QType) -> tuple[float, float]:
     used = slice(*_ends(stats, width))
     p = _smooth(counts[used])
     centres = np.arange(-BINS, BINS)[used] + 0.5
-    bins = _Bins(p / p.sum(), np.clip(centres, min(stats.min, 0) / width, max(stats.max, 0) / width))
+    reference = Distribution(p / p.sum(), np.clip(centres, min(stats.min, 0) / width, max(stats.max, 0) / width))
     return shrink(
-        stats, lambda low, high: bins.divergence(affine.choose_qparams(low, high, qtype), width), SMALLEST
+        stats, lambda low, high: reference.divergence(affine.choose_qparams(low, high, qtype), width), SMALLEST
     )
 
 
-class _Bins:
+class Distribution:
     """P, with the running sums that make a divergence cost a few operations a level.
 
     Args:
@@ -76,18 +77,21 @@ class _Bins:
         below, above = int(first[0]), int(first[-1])
         mass[0] += self._mass[below]
         mass[-1] += self._mass[-1] - self._mass[above]
-        weight[0] += _tail(below, scale)
-        weight[-1] += _tail(self._centres.size - above, scale)
+        weight[0] += _tail(borders[0] - self._centres[:below][::-1], scale)
+        weight[-1] += _tail(self._centres[above:] - borders[-1], scale)
         distance = borders[0] * self._mass[below] - self._moment[below]
         distance += self._moment[-1] - self._moment[above]
         distance -= borders[-1] * (self._mass[-1] - self._mass[above])
         held = (mass > 0) & (weight > 0)
-        return self._entropy + distance / scale - float(np.sum(mass[held] * np.log(mass[held] / weight[held])))
+        spread = np.sum(mass[held] * np.log(mass[held] / weight[held]))
+        return self._entropy + float(distance / scale) - float(spread)
 
 
-def _tail(bins: int, scale: float) -> float:
-    """sum of e**-d over so many bins beyond an end, d = (j + 1/2) / scale."""
-    return math.exp(-0.5 / scale) * math.expm1(-bins / scale) / math.expm1(-1 / scale)
+def _tail(distances: npt.NDArray[np.float64], scale: float) -> float:
+    """sum of e**-d over the bins beyond an end; distances in bin widths, rising by 1."""
+    if not distances.size:
+        return 0.0
+    return math.exp(-float(distances[0]) / scale) * math.expm1(-distances.size / scale) / math.expm1(-1 / scale)
 
 
 def _without_zeros(histogram: Histogram) -> npt.NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
     E(low, high) = sum_i n_i * g_i * (c_i - Q(c_i))**2       g_i = CLIPPED where c_i lies outside, else 1
 
-over the histogram's bins: count n_i, centre c_i, Q the quantizer of the range. A wide range rounds coarsely, a narrow one
-clips; the minimum is the trade. The bin at 0 stands for 0 itself: behind a ReLU most of it is exactly that.
+over the histogram's bins: count n_i, centre c_i, Q the quantizer of the range. A wide range rounds coarsely,
+a narrow one clips; the minimum is the trade. The bin at 0 stands for 0 itself: behind a ReLU most of it is
+exactly that.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pyq8.types import QType
 SMALLEST = 0.2
 """Share of the range down to which it is searched: below it, levels are hardly wider than bins."""
 
-CLIPPED = 4.0
+CLIPPED = 2.0
 """What a squared clipping error weighs. Rounding errors of the values that a convolution sums are as often up as
 down; clipping errors all point the same way and add up."""
 

@@ -22,15 +22,15 @@ def shrink(stats: TensorStats, loss: Callable[[float, float], float], smallest: 
     Each end tries STEPS positions, then again around the best; the other end stays where it is. An end that
     does not lie beyond 0 counts as 0, because every quantizer holds 0; what is returned lies inside [min, max].
     """
-    low, high = min(stats.min, 0.0), max(stats.max, 0.0)
-    full_low, full_high = low, high
-    spread = 1.0
-    for fine in (False, True):
-        spread = (1 - smallest) / STEPS if fine else 1.0
-        if high > 0:
-            high = _best(lambda end: loss(low, end), _candidates(high, full_high, smallest, spread))
-        if low < 0:
-            low = _best(lambda end: loss(end, high), _candidates(low, full_low, smallest, spread))
+    full_low, full_high = min(stats.min, 0.0), max(stats.max, 0.0)
+    low, high = full_low, full_high
+    for spread in (1.0, (1 - smallest) / STEPS):
+        if full_high > 0:
+            ends = _candidates(high, full_high, smallest, spread)
+            high = ends[int(np.argmin([loss(low, end) for end in ends]))]
+        if full_low < 0:
+            ends = _candidates(low, full_low, smallest, spread)
+            low = ends[int(np.argmin([loss(end, high) for end in ends]))]
     return _inside(low, stats), _inside(high, stats)
 
 
@@ -45,8 +45,3 @@ def _candidates(current: float, full: float, smallest: float, spread: float) -> 
         at = current / full
         shares = np.linspace(min(1.0, at + spread), max(smallest, at - spread), STEPS // 4)
     return [full * float(share) for share in shares]
-
-
-def _best(loss: Callable[[float], float], candidates: list[float]) -> float:
-    losses = [loss(end) for end in candidates]
-    return candidates[int(np.argmin(losses))]

@@ -77,7 +77,7 @@ def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
     started: set[ir.Node] = set()
     for node in model.graph:
         name = node.name or ""
-        behind = any(v is not None and v.producer() in started for v in node.inputs)
+        behind = any(v.producer() in started for v in _reads(node))
         if _is_compute(node) or behind:
             started.add(node)
         if name in absorbed and absorbed[name] not in reasons:
@@ -106,8 +106,7 @@ def _objection(node: ir.Node, leads: set[ir.Node], started: set[ir.Node], tensor
         return "behind the last convolution"
     if node not in started:
         return "before the first convolution"
-    read = [v for v in node.outputs if v is node.outputs[0] or v.uses() or v.is_graph_output()]
-    if any(v.dtype is not None and v.dtype != ir.DataType.FLOAT for v in read):
+    if node.outputs[0].dtype not in (None, ir.DataType.FLOAT):
         return "it does not compute float32"
     rule = find_rule(node.op_type, node.domain)
     if rule is None:
@@ -143,11 +142,19 @@ def _is_activation(node: ir.Node, index: int) -> bool:
 def _leading(graph: ir.Graph) -> set[ir.Node]:
     """Nodes from which one that multiplies by weights is reachable, itself included."""
     leads: set[ir.Node] = set()
+    needed: set[ir.Value] = set()
     for node in reversed(graph):
-        readers = (use.node for value in node.outputs for use in value.uses())
-        if _is_compute(node) or any(reader in leads for reader in readers):
+        if _is_compute(node) or any(v in needed for v in node.outputs):
             leads.add(node)
+            needed.update(_reads(node))
     return leads
+
+
+def _reads(node: ir.Node) -> list[ir.Value]:
+    """Its inputs, and what the bodies of a Loop, If or Scan read."""
+    bodies = [a.as_graph() for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
+    inner = [n for body in bodies for n in ir.traversal.RecursiveGraphIterator(body)]
+    return [v for n in (node, *inner) for v in n.inputs if v is not None]
 
 
 def _absorb(graph: ir.Graph) -> tuple[dict[str, str], dict[str, ir.Value]]:

@@ -13,7 +13,7 @@ MS = "com.microsoft"
 
 
 def _max_pool(node: ir.Node) -> str | None:
-    if len(node.outputs) > 1 and node.outputs[1].uses():
+    if len(node.outputs) > 1 and (node.outputs[1].uses() or node.outputs[1].is_graph_output()):
         return "its indices are read"
     return None
 

@@ -49,9 +49,10 @@ def prepare(model: ir.Model) -> Prepared:
         fold_constants,  # before all that asks "is it constant?"
         fuse_pad,
         matmul_to_gemm,  # before BatchNorm, which folds into a Gemm
+        fold_affine,  # a bias may stand before the BatchNorm ...
         fold_batchnorm,
-        fold_affine,  # a bias may stand on either side of the BatchNorm ...
-        fold_batchnorm,  # ... so look again behind it
+        fold_affine,  # ... and a scale behind it ...
+        fold_batchnorm,  # ... and another BatchNorm behind that
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
     )

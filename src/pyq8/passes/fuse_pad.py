@@ -46,8 +46,7 @@ def _own(reader: ir.Node) -> list[int]:
         raise Refuse(f"{reader.name!r} pads automatically")
     weight = reader.inputs[1]
     assert weight is not None and weight.shape is not None  # _amounts asked for it
-    none = [0] * (2 * (len(weight.shape) - 2))
-    return none if mode == "VALID" else static_ints(reader, "pads", none)
+    return static_ints(reader, "pads", [0] * (2 * (len(weight.shape) - 2)))
 
 
 def _amounts(node: ir.Node) -> tuple[list[int], list[int]]:

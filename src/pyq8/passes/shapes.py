@@ -8,17 +8,27 @@ Shapes that the file declares come last: they are wrong where somebody changed t
 
 from __future__ import annotations
 
+from collections.abc import Set
+from typing import TYPE_CHECKING
+
 import onnx_ir as ir
+
+if TYPE_CHECKING:
+    import onnx
+
+SMALL = 1024
+"""Bytes up to which inference sees a constant: shapes, axes, sizes."""
 
 
 def infer_shapes(model: ir.Model) -> None:
     """Fill in types and shapes in place, ranks at least around every convolution."""
     declared = {v: v.shape for node in model.graph for v in node.outputs if not v.is_graph_output()}
+    named = {d.value for v in model.graph.inputs for d in v.shape or () if isinstance(d, ir.SymbolicDim)}
     for output in declared:
         output.shape = None
     _infer(model)
     for output, shape in declared.items():
-        output.shape = _merge(output.shape, shape)
+        output.shape = _merge(output.shape, shape, named)
     changed = False
     for node in model.graph:
         weight = node.inputs[1] if node.op_type == "Conv" and node.domain == "" else None
@@ -34,14 +44,39 @@ def infer_shapes(model: ir.Model) -> None:
 
 
 def _infer(model: ir.Model) -> None:
-    from onnx_ir.passes import common
+    """ONNX's inference; what a graph declares of its inputs and outputs stays. Nothing where it fails.
 
-    common.ShapeInferencePass(strict_mode=False)(model)
+    Not `onnx_ir`'s pass around it, which takes a sequence of tensors for a tensor.
+    """
+    import onnx
+
+    try:
+        proto = onnx.shape_inference.infer_shapes(_without_weights(model), strict_mode=False, data_prop=True)
+    except Exception:  # InferenceError shares no base but this with what serializing raises
+        return
+    for graph, inferred in zip(model.graphs(), ir.from_proto(proto).graphs(), strict=True):
+        found = {value.name: value for node in inferred for value in node.outputs}
+        for value in (v for node in graph for v in node.outputs if v.name in found):
+            other = found[value.name]
+            value.type = other.type or value.type
+            if value.shape is None or not value.is_graph_output():
+                value.shape = value.shape if other.shape is None else other.shape
 
 
-def _merge(inferred: ir.Shape | None, declared: ir.Shape | None) -> ir.Shape | None:
-    """What was inferred, and in its gaps what was declared."""
+def _without_weights(model: ir.Model) -> onnx.ModelProto:
+    """Large initializers turned into inputs: a serialized model ends at 2 GiB."""
+    copy = model.clone()
+    for value in list(copy.graph.initializers.values()):
+        if value.const_value is not None and value.const_value.nbytes > SMALL and not value.is_graph_output():
+            del copy.graph.initializers[value.name or ""]
+            value.const_value = None
+            copy.graph.inputs.append(value)
+    return ir.to_proto(copy)
+
+
+def _merge(inferred: ir.Shape | None, declared: ir.Shape | None, named: Set[str | None]) -> ir.Shape | None:
+    """What was inferred, and in its gaps what was declared; a name that no input has is a gap."""
     if inferred is None or declared is None or len(inferred) != len(declared):
         return declared if inferred is None else inferred
     pairs = zip(inferred, declared, strict=True)
-    return ir.Shape([d if isinstance(i, ir.SymbolicDim) and i.value is None else i for i, d in pairs])
+    return ir.Shape([i if isinstance(i, int) or (i.value and i.value in named) else d for i, d in pairs])

@@ -35,7 +35,9 @@ def emit(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     output = node.outputs[0]
     y = tensors.qparams(output)
     label = output.name or name
-    result = [tensors.scale(label, y), tensors.zero_point(label, y)] if y is not None else []
+    result: list[ir.Value | None] = []
+    if y is not None:
+        result = [tensors.scale(label, y), tensors.zero_point(label, y)]
     inputs = {
         "Concat": result + triples,
         "Conv": triples + result + ([bias] if bias is not None else []),

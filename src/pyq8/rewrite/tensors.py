@@ -32,7 +32,7 @@ class Tensors:
         self._taken = {v.name for v in (*graph.inputs, *graph.initializers.values(), *nested)}
         for values in (graph.inputs, *(n.outputs for n in graph), graph.initializers.values()):
             for value in values:
-                if value.name in plan.qparams:
+                if value.name is not None and value.name in plan.qparams:
                     self._qparams[value] = plan.qparams[value.name]
 
     def fresh(self, name: str) -> str:

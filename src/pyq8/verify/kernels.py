@@ -81,10 +81,8 @@ class KernelReport:
         return sum(bool(r.fast) for r in self.convolutions)
 
     def __str__(self) -> str:
-        total = len(self.convolutions)
-        return (
-            f"{self.int8_convolutions}/{total} convolutions on INT8 kernels, {self.fast_convolutions} on the fast path"
-        )
+        total, int8, fast = len(self.convolutions), self.int8_convolutions, self.fast_convolutions
+        return f"{int8}/{total} convolutions on INT8 kernels, {fast} on the fast path"
 
     def reasons(self) -> dict[str, int]:
         """Why nodes run in FP32: reason -> number of nodes."""
@@ -133,12 +131,17 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
     integer = _integer_values(executed)
     rows = []
     for node in model.graph:
-        if node.op_type in _BOUNDARY or node.op_type == "Constant":
+        if node.op_type in _BOUNDARY or node.op_type == "Constant" or _copies(node):
             continue
         name = node.name or ""
         runs = by_name.get(name) or _channels_first(node, by_name)
         rows.append(_row(node, runs, integer, initializers, (reasons or {}).get(name, "")))
     return KernelReport(tuple(rows))
+
+
+def _copies(node: ir.Node) -> bool:
+    """Whether it only keeps ONNX Runtime from quantizing the node behind it, see rewrite."""
+    return node.op_type == "Sum" and len(node.inputs) == 1
 
 
 def _original(name: str) -> str:

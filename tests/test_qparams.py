@@ -1,0 +1,93 @@
+"""From statistics to scales: what shares one, what is fixed, what is per channel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyq8.errors import CalibrationError
+from pyq8.plan import make_plan
+from pyq8.stats import Calibration
+from pyq8.types import INT7, INT8, UINT8, Config, QParams
+
+from .small_models import between, quantized
+
+
+def qparams(body: str, config: Config | None = None, **weights: object) -> dict[str, QParams]:
+    return dict(quantized(between(body, weights), config).plan.qparams)  # type: ignore[arg-type]
+
+
+def test_a_tensor_behind_relu_has_zero_point_zero_and_its_input_needs_nothing() -> None:
+    found = qparams("[n] b = Relu(a)")
+
+    assert int(found["b"].zero_point) == 0
+    assert "a" not in found
+
+
+def test_minmax_covers_what_was_seen() -> None:
+    case = quantized(between("[n] b = Add(a, a)"), Config(observer="minmax"))
+
+    for name in ("x", "a", "b", "y"):
+        low, high = case.plan.qparams[name].range
+        half = float(case.plan.qparams[name].scale) / 2
+        assert low <= case.calibration.stats[name].min + half
+        assert high >= case.calibration.stats[name].max - half
+
+
+def test_a_chain_of_movements_shares_one_scale() -> None:
+    body = "[m] c = MaxPool<kernel_shape = [2, 2]>(a) [t] d = Transpose<perm = [0, 1, 3, 2]>(c) [p] b = Pad(d, p)"
+
+    found = qparams(body, p=np.array([0, 0, 1, 1, 0, 0, 1, 1]))
+
+    assert found["a"] == found["c"] == found["d"] == found["b"]
+
+
+def test_sigmoid_uses_zero_to_one_whatever_was_seen() -> None:
+    low, high = qparams("[n] b = Sigmoid(a)")["b"].range
+
+    assert low == 0
+    assert high == pytest.approx(1)
+
+
+def test_a_constant_operand_is_covered_whole_whatever_the_observer() -> None:
+    k = np.full((16, 1, 1), 0.01, np.float32)
+    k[3] = 80  # an outlier that an observer would cut off
+
+    low, high = qparams("[n] b = Mul(a, k)", Config(observer="percentile"), k=k)["k"].range
+
+    assert low == 0
+    assert high == pytest.approx(80)
+
+
+def test_weights_are_symmetric_and_per_output_channel() -> None:
+    case = quantized(between("[n] b = Relu(a)"))
+    weight = case.model.graph.initializers["w2"].const_value
+    assert weight is not None
+
+    found = case.plan.qparams["w2"]
+
+    assert (found.axis, found.qtype) == (0, INT8)
+    assert not found.zero_point.any()
+    np.testing.assert_allclose(found.scale, np.abs(weight.numpy()).max(axis=(1, 2, 3)) / 127, rtol=1e-6)
+
+
+def test_seven_bits() -> None:
+    eight, seven = (qparams("[n] b = Relu(a)", Config(weight_type=t))["w2"] for t in (INT8, INT7))
+
+    np.testing.assert_allclose(seven.scale, eight.scale * (127 / 63), rtol=1e-6)
+
+
+def test_activations_are_uint8() -> None:
+    found = qparams("[n] b = HardSwish(a)")
+
+    assert {name for name, q in found.items() if q.qtype == UINT8} == {"x", "a", "b", "y"}
+    assert all(q.axis is None for q in found.values() if q.qtype == UINT8)
+
+
+def test_a_tensor_that_was_not_observed() -> None:
+    case = quantized(between("[n] b = Relu(a)"))
+    stats = {name: s for name, s in case.calibration.stats.items() if name != "b"}
+    less = Calibration(stats, case.calibration.samples, case.calibration.model_sha256, case.calibration.data_sha256)
+
+    with pytest.raises(CalibrationError, match="'b' was not observed"):
+        make_plan(case.model, less, Config())
