@@ -96,6 +96,21 @@ def test_constants_become_initializers_and_initializers_no_inputs(tmp_path: Path
     assert_same(run(model, feeds_of(model)), outputs_of(path, model))
 
 
+def test_an_old_file_form_is_raised_with_its_inputs(tmp_path: Path) -> None:
+    # given a file of IR version 3, which wants every initializer to be an input
+    path, out = tmp_path / "model.onnx", tmp_path / "out.onnx"
+    proto = write(path, PLAIN, 13)
+    proto.graph.input.append(onnx.helper.make_tensor_value_info("w", 1, W.shape))
+    proto.ir_version = 3
+    onnx.save(proto, path)
+
+    # when
+    save(load(path), out)
+
+    # then
+    onnx.checker.check_model(out, full_check=True)
+
+
 def test_a_constant_that_is_an_output_stays_one(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     graph = """g (float[N,3,8,8] x) => (float[N,4,6,6] y, float[1] t) {

@@ -256,6 +256,16 @@ def test_the_weights_file_is_cut_short(length: int, tmp_path: Path) -> None:
     assert refusal(path) == "its weights file weights.bin is cut short; copy it again"
 
 
+def test_only_the_last_weight_in_the_file_is_cut_short(tmp_path: Path) -> None:
+    proto = small(TEXT.replace("Conv(x, w)", "Conv(x, w, b)"))
+    proto.graph.initializer.append(numpy_helper.from_array(np.ones(4, np.float32), "b"))
+    path = tmp_path / "model.onnx"
+    onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert refusal(path) == "its weights file weights.bin is cut short; copy it again"
+
+
 def test_the_weights_file_of_an_old_model_is_missing(tmp_path: Path) -> None:
     proto = small(TEXT.replace('"": 17', '"": 11'))
     path = tmp_path / "model.onnx"

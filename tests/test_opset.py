@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.parser
+import onnx.version_converter
 import pytest
 from onnx import numpy_helper
 
 from pyq8.errors import ModelError
-from pyq8.model import load
+from pyq8.model import load, weight_bytes
 from pyq8.passes import prepare
 from pyq8.sessions import session
 from pyq8.types import Array
@@ -173,6 +174,29 @@ def test_weights_in_another_file(tmp_path: Path) -> None:
     model = load(path)
     assert_same(run(model, FEEDS), outputs_of(path))
     assert [value.name for value in model.graph.inputs] == ["x", "c", "n"]
+
+
+def test_the_converter_sees_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given that it takes at most 2 GiB
+    path = tmp_path / "old.onnx"
+    proto = write(path, "y = Squeeze<axes = [0]>(a)", 11)
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.tile(W, (64, 1, 1, 1)), "w"))
+    onnx.save(proto, path)
+    convert = onnx.version_converter.convert_version
+    sizes = []
+
+    def spy(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+        sizes.append(model.ByteSize())
+        return convert(model, version)
+
+    monkeypatch.setattr(onnx.version_converter, "convert_version", spy)
+
+    # when
+    model = load(path)
+
+    # then
+    assert max(sizes) < 1000
+    assert weight_bytes(model) > 64 * W.nbytes
 
 
 def test_a_weight_that_is_declared_an_input_too(tmp_path: Path) -> None:

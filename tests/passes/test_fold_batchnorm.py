@@ -207,7 +207,23 @@ def test_refuses_training(opset: int, call: str) -> None:
     assert fold_batchnorm.run(new).refused == {"n": "it is in training mode"}
 
 
-def test_refuses_a_convolution_of_another_domain() -> None:
-    text = f"{HEAD} {{ z = Conv(x, w) a = com.microsoft.FusedConv(x, w) c = {BN} y = Add(z, c) }}"
-    result, _ = apply(fold_batchnorm, parse(text, W))
-    assert list(result.refused.values()) == ["no Conv, ConvTranspose or Gemm right before it"]
+@pytest.mark.parametrize("op", ["FusedConv", "Conv"])
+def test_refuses_a_convolution_of_another_domain(op: str) -> None:
+    text = f"{HEAD} {{ z = Conv(x, w) a = com.microsoft.{op}(x, w) [n] c = {BN} y = Add(z, c) }}"
+    new = parse(text, W).clone()
+    assert fold_batchnorm.run(new).refused == {"n": "no Conv, ConvTranspose or Gemm right before it"}
+
+
+def test_a_new_constant_takes_no_name_that_a_tensor_has() -> None:
+    # given tensors, in the graph and inside a branch, called as the folded bias would be
+    text = f"""g (float[N,3,8,8] x, bool k) => (float[A,B,C,D] y) {{
+        [conv] a = Conv(x, w) conv_bias_folded = {BN}
+        y = If(k) <
+            then_branch = t () => (float[A,B,C,D] t1) {{
+                conv_bias_folded_1 = Neg(conv_bias_folded) t1 = Neg(conv_bias_folded_1)
+            }},
+            else_branch = e () => (float[A,B,C,D] e1) {{ e1 = Neg(conv_bias_folded) }}
+        >
+    }}"""
+    _, new = apply(fold_batchnorm, parse(text, W))
+    assert "conv_bias_folded_2" in new.graph.initializers

@@ -163,11 +163,3 @@ def test_a_node_that_cannot_be_computed_stays() -> None:
     new = model.clone()
     assert fold_constants.run(new).refused == {"bad": "ONNX Runtime could not compute its value beforehand"}
     assert "bad" in [node.name for node in new.graph]
-
-
-def test_a_name_that_is_taken_by_a_tensor_is_not_given_twice() -> None:
-    # given a tensor called like the value of the Shape
-    text = """g (float[1,3,8,8] x) => (float[1,4,6,6] y) {
-        s_folded = Conv(x, w) s = Shape(s_folded) t = Identity(s) y = Reshape(s_folded, t)
-    }"""
-    apply(fold_constants, parse(text, W))

@@ -126,6 +126,12 @@ def test_refuses_an_output() -> None:
     assert refusal(fuse_pad, parse(text, W), "n") == "it is an output of the model"
 
 
+def test_refuses_a_padded_kernel() -> None:
+    # given a Pad of a kernel that is an input of the model
+    text = "g (float[N,3,8,8] x, float[4,3,3,3] u) => (float[A,B,C,D] y) { [n] a = Pad(u, p) y = Conv(x, a) }"
+    assert refusal(fuse_pad, parse(text, W), "n") == "something other than a Conv reads it"
+
+
 def test_refuses_channels() -> None:
     text = "g (float[N,2,8,8] x) => (float[A,B,C,D] y) { [n] a = Pad(x, channels) y = Conv(a, w) }"
     assert refusal(fuse_pad, parse(text, W), "n") == "it pads batch or channels"

@@ -39,9 +39,10 @@ def _inside(end: float, stats: TensorStats) -> float:
 
 
 def _candidates(current: float, full: float, smallest: float, spread: float) -> list[float]:
+    """Ends to try: the current one first, so that the loss never rises and ties change nothing."""
     if spread == 1.0:
         shares = np.linspace(1.0, smallest, STEPS)
     else:
         at = current / full
         shares = np.linspace(min(1.0, at + spread), max(smallest, at - spread), STEPS // 4)
-    return [full * float(share) for share in shares]
+    return [current, *(full * float(share) for share in shares)]

@@ -50,6 +50,6 @@ def _fold(node: ir.Node) -> bool:
 def _per_channel(operand: npt.NDArray[np.float64], channels: int, rank: int) -> npt.NDArray[np.float64]:
     """The constant as (C,), if it broadcasts over [N, C, ...] that way."""
     shape = (1,) * (rank - operand.ndim) + operand.shape
-    if operand.ndim > rank or shape not in ((1,) * rank, (1, channels) + (1,) * (rank - 2)):
+    if shape not in ((1,) * rank, (1, channels) + (1,) * (rank - 2)):
         raise Refuse("the constant is not one value a channel")
     return np.broadcast_to(operand.reshape(-1), (channels,))

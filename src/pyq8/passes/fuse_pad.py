@@ -75,7 +75,7 @@ def _amounts(node: ir.Node) -> tuple[list[int], list[int]]:
         given = constant(node.inputs[3])
         if given is None:
             raise Refuse("its axes are not constant")
-        axes = [int(a) % rank for a in given]
+        axes = [int(a) for a in given]
     before, after = [0] * rank, [0] * rank
     for i, axis in enumerate(axes):
         before[axis], after[axis] = int(pads[i]), int(pads[i + len(axes)])
