@@ -241,9 +241,7 @@ def jitter(x: Tensor) -> Tensor:
     zoom = 1 + (torch.rand(n) * 2 - 1) * 0.1
     shift = (torch.rand(n, 2) * 2 - 1) * 0.15
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    theta = torch.stack(
-        [torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1
-    )
+    theta = torch.stack([torch.stack([cos, -sin, shift[:, 0]], 1), torch.stack([sin, cos, shift[:, 1]], 1)], 1)
     grid = F.affine_grid(theta, list(x.shape), align_corners=False)
     return F.grid_sample(x + 1, grid, align_corners=False) - 1
 
@@ -278,9 +276,7 @@ def train(x: Tensor, y: Tensor) -> nn.Sequential:
 def export(net: nn.Sequential) -> None:
     """Write digits.onnx with the BatchNormalization nodes kept: PRESERVE, and no constant folding."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # the TorchScript exporter is the one that keeps them
+        warnings.simplefilter("ignore", DeprecationWarning)  # the TorchScript exporter is the one that keeps them
         torch.onnx.export(
             net,
             (torch.zeros(2, 1, SIDE, SIDE),),
@@ -352,9 +348,7 @@ def main() -> None:
     print(f"model     {MODEL.stat().st_size / 1e6:.2f} MB")
     print("nodes     " + ", ".join(f"{count} {name}" for name, count in operators.most_common()))
     print(f"accuracy  val {accuracy('val'):.2f} %, calib {accuracy('calib'):.2f} %")
-    print(
-        f"time      batch 1 {milliseconds(1):.2f} ms, batch 16 {milliseconds(16):.2f} ms, {THREADS} threads"
-    )
+    print(f"time      batch 1 {milliseconds(1):.2f} ms, batch 16 {milliseconds(16):.2f} ms, {THREADS} threads")
 
 
 if __name__ == "__main__":

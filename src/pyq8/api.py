@@ -126,7 +126,7 @@ def quantize(
         split: which rows of a labels.csv that has a `split` column.
         seed: None takes the first samples, a number draws them at random.
         skip_bad: leave unreadable images out instead of stopping.
-        observer: how ranges are chosen: mse, minmax, percentile, kl.
+        observer: how ranges are chosen: percentile, mse, kl, minmax.
         format: "qdq" or "qoperator".
         target: "vnni", "avx2" (7-bit weights, right on CPUs without VNNI too) or "auto": this CPU.
         exclude: names or patterns of nodes that stay FP32.

@@ -58,8 +58,10 @@ def calibrate(
     def observe(arrays: list[Array], count: int) -> None:
         for name, values in zip(names, arrays, strict=True):
             if values.dtype == np.float32:
-                whole = size == 1 or values.ndim == 0 or values.shape[0] % size
-                collectors[name].update(values if whole else values[: values.shape[0] // size * count])
+                if size == 1 or values.ndim == 0 or values.shape[0] % size:
+                    collectors[name].update(values)
+                else:
+                    collectors[name].update(values[: values.shape[0] // size * count], count)
 
     with ThreadPoolExecutor(1) as observer:
         for feeds, count in single(batches, size):

@@ -97,14 +97,14 @@ class Config:
     """What the user chose; every default is the best measured one.
 
     Args:
-        observer: how a tensor's range is chosen: minmax, kl, percentile, mse.
+        observer: how a tensor's range is chosen: percentile, mse, kl, minmax.
         weight_type: INT8 where the CPU has VNNI, INT7 where it has not.
         exclude: node names or patterns (fnmatch) that stay FP32.
         format: "qdq" or "qoperator".
         bias_correction: put the mean of the weights' rounding error back into the bias.
     """
 
-    observer: str = "mse"
+    observer: str = "percentile"
     weight_type: QType = INT8
     exclude: tuple[str, ...] = ()
     format: str = "qdq"

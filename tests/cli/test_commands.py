@@ -26,8 +26,8 @@ def test_quantize_says_what_happened_in_about_ten_lines(quantized: tuple[Path, s
     assert out.exists()
     lines = text.splitlines()
     assert 8 <= len(lines) <= 14
-    for wanted in ("100 images, observer", "peak memory", "47 INT8, 0 FP32", "19/19 convolutions on INT8 kernels",
-                   "18 on the fast path", "logits", "MiB", "next        pyq8 check"):  # fmt: skip
+    for wanted in ("100 images, observer", "peak memory", "48 INT8, 0 FP32", "21/21 convolutions on INT8 kernels",
+                   "20 on the fast path", "logits", "MiB", "next        pyq8 check"):  # fmt: skip
         assert wanted in text
 
 
@@ -67,7 +67,7 @@ def test_inspect_names_every_kernel(quantized: tuple[Path, str, dict[str, object
     code, text, _ = run("inspect", str(quantized[0]))
     assert code == 0
     assert "/stem/conv/Conv" in text and "slow path (1 input channels are no multiple of 4)" in text
-    assert "19/19 convolutions on INT8 kernels" in text
+    assert "21/21 convolutions on INT8 kernels" in text
 
 
 def test_inspect_of_an_fp32_model_finds_no_int8(digits_model: str) -> None:

@@ -137,9 +137,7 @@ def test_several_inputs_come_by_name() -> None:
         ((ones(2), [[1], [2, 3]]), [SPEC], "or no labels"),
     ],
 )
-def test_batches_that_do_not_fit_are_refused_by_number(
-    item: object, specs: list[InputSpec], reason: str
-) -> None:
+def test_batches_that_do_not_fit_are_refused_by_number(item: object, specs: list[InputSpec], reason: str) -> None:
     good: dict[str, Array] = {spec.name: np.ones((1, *spec.shape[1:]), spec.dtype) for spec in specs}  # type: ignore[arg-type]
     loader = open_loader([good, item], specs, preprocess=None, split="", samples=None, seed=None)
 

@@ -94,9 +94,7 @@ def test_the_crop_is_the_center(tmp_path: Path) -> None:
     pixels = random_pixels(9, 12)
     Image.fromarray(pixels).save(tmp_path / "a.png")
 
-    sample = Preprocess("p", crop=(5, 4)).bind(InputSpec("x", "uint8", (None, None, None, 3)))(
-        tmp_path / "a.png"
-    )
+    sample = Preprocess("p", crop=(5, 4)).bind(InputSpec("x", "uint8", (None, None, None, 3)))(tmp_path / "a.png")
 
     np.testing.assert_array_equal(sample, pixels[2:7, 4:8])
 

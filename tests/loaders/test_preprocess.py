@@ -42,9 +42,7 @@ def test_a_toml_file_is_read(tmp_path: Path) -> None:
 
     preprocess = Preprocess.from_toml(path)
 
-    assert preprocess == Preprocess(
-        "mine", color="bgr", resize=40, crop=(32, 24), mean=(1.0, 2.0, 3.5), scale=0.5
-    )
+    assert preprocess == Preprocess("mine", color="bgr", resize=40, crop=(32, 24), mean=(1.0, 2.0, 3.5), scale=0.5)
 
 
 def test_one_number_is_a_square_and_every_channel(tmp_path: Path) -> None:

@@ -101,9 +101,7 @@ def test_a_model_that_fails_is_named_with_the_childs_reason(model: Path) -> None
         time_models([model], rounds=1, feeds={"a": np.ones(1), "b": np.ones(1)})
 
 
-def test_a_missing_model_is_reported_before_anything_is_timed(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_model_is_reported_before_anything_is_timed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = fake(monkeypatch, {"m.onnx": [1]})
     with pytest.raises(ModelError, match=r"none\.onnx: no such file"):
         time_models([model, "none.onnx"], rounds=1)

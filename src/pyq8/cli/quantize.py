@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @data_options
 @click.option(
     "--observer",
-    default="mse",
+    default="percentile",
     show_default=True,
     metavar="NAME",
-    help="How ranges are chosen: mse, minmax, percentile, kl.",
+    help="How ranges are chosen: percentile, mse, kl, minmax.",
 )
 @click.option("--format", "format_", default="qdq", show_default=True, metavar="NAME", help="qdq or qoperator.")
 @click.option(

@@ -84,9 +84,7 @@ class ArrayLoader(Loader):
         self._batch_size = fixed or batch_size
         whole = len(self._indices) // fixed * fixed if fixed else len(self._indices)
         if whole == 0:
-            raise DataError(
-                f"{where}: {len(self._indices)} samples taken, the model takes {fixed} per run; take more"
-            )
+            raise DataError(f"{where}: {len(self._indices)} samples taken, the model takes {fixed} per run; take more")
         super().__init__(whole)
         self.skipped += map(str, self._indices[whole:])
 
@@ -108,7 +106,6 @@ class ArrayLoader(Loader):
             indices = list(self._indices[start : min(start + self._batch_size, self.total)])
             names = tuple(map(str, indices))
             feeds = {
-                spec.name: convert(self._arrays[spec.name][indices], spec, self._where, names)
-                for spec in self._specs
+                spec.name: convert(self._arrays[spec.name][indices], spec, self._where, names) for spec in self._specs
             }
             yield Batch(feeds, tuple(self._labels[i] for i in indices), names)

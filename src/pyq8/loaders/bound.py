@@ -88,9 +88,7 @@ def _fit_channels(preprocess: Preprocess, channels: int | None, spec: InputSpec)
         mean, std = (statistics.fmean(values) for values in (preprocess.mean, preprocess.std))
         return {"color": "gray", "mean": (mean,), "std": (std,)}
     if channels == 3 and preprocess.color == "gray":
-        raise DataError(
-            f"input {spec} takes 3 channels, preprocessing {preprocess.name!r} gives gray; use rgb"
-        )
+        raise DataError(f"input {spec} takes 3 channels, preprocessing {preprocess.name!r} gives gray; use rgb")
     return {}
 
 

@@ -32,9 +32,7 @@ def _list_images(folder: Path, _split: str) -> list[ImageFile]:
     ]
     stray = find_images(folder)
     if stray and any(columns):
-        raise DataError(
-            f"{folder}: holds class folders and images beside them ({stray[0].name}); keep one of both"
-        )
+        raise DataError(f"{folder}: holds class folders and images beside them ({stray[0].name}); keep one of both")
     if stray:
         return [ImageFile(path, path.name) for path in stray]
     if not any(columns):

@@ -43,9 +43,7 @@ def _list_images(folder: Path, _split: str) -> list[ImageFile]:
     for name in _read_names(path):
         places = [place for place in (folder / name, folder / "images" / name) if place.is_file()]
         if not places:
-            raise DataError(
-                f"{path}: image {name!r} is neither in {folder} nor in its images/; restore or remove it"
-            )
+            raise DataError(f"{path}: image {name!r} is neither in {folder} nor in its images/; restore or remove it")
         images.append(ImageFile(places[0], name))
     return images
 

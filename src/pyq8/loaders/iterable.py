@@ -66,9 +66,7 @@ class IterableLoader(Loader):
         lengths = {name: len(array) for name, array in arrays.items()}
         count = next(iter(lengths.values()))
         if count == 0 or len(set(lengths.values())) > 1:
-            raise DataError(
-                f"{where}: samples per array are {lengths}; axis 0 must count the same ones, 1 or more"
-            )
+            raise DataError(f"{where}: samples per array are {lengths}; axis 0 must count the same ones, 1 or more")
         names = names or tuple(str(seen + i) for i in range(count))
         feeds = {spec.name: convert(arrays[spec.name], spec, where, names) for spec in self._specs}
         return Batch(feeds, to_labels(labels, count, where), names)
@@ -91,9 +89,7 @@ class IterableLoader(Loader):
             arrays = {self._specs[0].name: as_array(item)}
         else:
             inputs = ", ".join(repr(spec.name) for spec in self._specs)
-            raise DataError(
-                f"{where}: {type(item).__name__} for a model of several inputs; give a dict of {inputs}"
-            )
+            raise DataError(f"{where}: {type(item).__name__} for a model of several inputs; give a dict of {inputs}")
         if any(array is None for array in arrays.values()):
             raise DataError(f"{where}: {type(item).__name__} found; {_FORMS}")
         return {name: array for name, array in arrays.items() if array is not None}, labels, names
@@ -101,9 +97,7 @@ class IterableLoader(Loader):
     def _cut(self, batch: Batch, left: int | None, where: str) -> Iterator[Batch]:
         """The batch in pieces that the model takes, `left` samples at most."""
         if self._fixed and len(batch) % self._fixed:
-            raise DataError(
-                f"{where}: {len(batch)} samples, the model takes {self._fixed} per run; give a multiple"
-            )
+            raise DataError(f"{where}: {len(batch)} samples, the model takes {self._fixed} per run; give a multiple")
         size = self._fixed or len(batch)
         take = len(batch) if left is None else min(len(batch), left)
         if self._fixed:

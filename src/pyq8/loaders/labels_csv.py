@@ -37,18 +37,14 @@ def _list_images(folder: Path, split: str) -> list[ImageFile]:
     missing = [column for column in ("file", "label") if column not in header]
     if missing:
         found = ", ".join(header) or "nothing"
-        raise DataError(
-            f"{path}: no column {missing[0]!r} (found {found}); the first line must name file,label"
-        )
+        raise DataError(f"{path}: no column {missing[0]!r} (found {found}); the first line must name file,label")
     if not rows:
         raise DataError(f"{path}: has no rows; add one file,label per image")
     if "split" in header:
         splits = sorted({row["split"].strip() for _, row in rows})
         rows = [(line, row) for line, row in rows if row["split"].strip() == split]
         if not rows:
-            raise DataError(
-                f"{path}: split {split!r} has no rows; its splits are {', '.join(map(repr, splits))}"
-            )
+            raise DataError(f"{path}: split {split!r} has no rows; its splits are {', '.join(map(repr, splits))}")
     return [_image(folder, f"{path}, line {line}", row) for line, row in rows]
 
 
@@ -59,9 +55,7 @@ def _image(folder: Path, where: str, row: dict[str, str]) -> ImageFile:
     try:
         label = int(row["label"])
     except ValueError:
-        raise DataError(
-            f"{where}: label {row['label']!r} is no whole number; write the class index"
-        ) from None
+        raise DataError(f"{where}: label {row['label']!r} is no whole number; write the class index") from None
     return ImageFile(folder / name, name, label)
 
 

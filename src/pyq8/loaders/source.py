@@ -86,9 +86,7 @@ def bind_images(specs: Sequence[InputSpec], preprocess: Preprocess | None, where
     return (preprocess or guess(specs[0])).bind(specs[0])
 
 
-def _open_iterable(
-    source: Iterable[Any], specs: Sequence[InputSpec], samples: int | None, seed: int | None
-) -> Loader:
+def _open_iterable(source: Iterable[Any], specs: Sequence[InputSpec], samples: int | None, seed: int | None) -> Loader:
     if not isinstance(source, Iterable):
         raise UsageError(f"{type(source).__name__} is no data; give a path or an iterable of arrays")
     if samples is not None and seed is not None:

@@ -33,12 +33,14 @@ def prepare(model: ir.Model) -> Prepared:
     from onnx_ir.passes import common
 
     from pyq8.passes import (
+        average_pool_to_conv,
         batchnorm_to_conv,
         fold_affine,
         fold_batchnorm,
         fold_constants,
         fuse_pad,
         matmul_to_gemm,
+        pad_output_channels,
         reduce_mean_to_pool,
         remove_identity,
     )
@@ -55,6 +57,8 @@ def prepare(model: ir.Model) -> Prepared:
         fold_batchnorm,  # ... and another BatchNorm behind that
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
+        average_pool_to_conv,  # the rest is for speed
+        pad_output_channels,
     )
     model = model.clone()
     results = []
@@ -62,5 +66,6 @@ def prepare(model: ir.Model) -> Prepared:
     for module in ordered:
         results.append(module.run(model))
         common.RemoveUnusedNodesPass()(model)
-    infer_shapes(model)
+        if results[-1].changed:
+            infer_shapes(model)
     return Prepared(model, tuple(results))
