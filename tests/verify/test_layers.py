@@ -27,7 +27,11 @@ def test_every_quantized_tensor_has_a_row_with_the_node_that_computes_it() -> No
     for name in FORMATS:
         report = compare_layers(case.model, case.quantized[name], case.plan, case.feeds)
 
-        assert {(r.tensor, r.node) for r in report.rows} == {("c", "r"), ("d", "bad"), ("b", "max"), ("y", "conv2")}
+        assert {(r.tensor, r.node) for r in report.rows} == {
+            ("c", "r"),
+            ("d", "bad"),
+            ("y", "conv2"),
+        }  # not what a MaxPool picks
         assert report.samples == len(case.feeds)
         assert all(r.sqnr > 30 for r in report.rows)
         assert [r.sqnr for r in report.rows] == sorted(r.sqnr for r in report.rows)

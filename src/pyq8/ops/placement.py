@@ -2,7 +2,7 @@
 
 A node is INT8 when it multiplies by weights, or when it lies between such nodes and an INT8 tensor reaches it.
 So image normalization before the first convolution, and box decoding, NMS, TopK or softmax behind the last one,
-stay FP32 without a flag. Bodies of Loop, If and Scan are not looked into.
+stay FP32 without a flag; what only moves the last one's result moves it as uint8. Bodies of Loop, If and Scan are not looked into.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import onnx_ir as ir
 
 from pyq8.errors import UsageError
 from pyq8.ops import NO_KERNEL, SameAs, find_rule
+
+MOVING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice")
+"""What may stand between a detector's head and its post-processing."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
 def _objection(node: ir.Node, leads: set[ir.Node], started: set[ir.Node], tensors: set[ir.Value]) -> str | None:
     """Why a node stays FP32, from the most general reason to the most particular."""
     if node not in leads:
-        return "behind the last convolution"
+        return None if _moves_on(node, tensors) else "behind the last convolution"
     if node not in started:
         return "before the first convolution"
     if node.outputs[0].dtype not in (None, ir.DataType.FLOAT):
@@ -118,6 +121,20 @@ def _objection(node: ir.Node, leads: set[ir.Node], started: set[ir.Node], tensor
         return objection
     values = [v for _, v in rule.activations(node)]
     return None if any(v in tensors for v in values) else "what it reads is FP32"
+
+
+def _moves_on(node: ir.Node, tensors: set[ir.Value]) -> bool:
+    """Whether a node behind the last convolution only moves its result: that costs least, and nothing else, as uint8.
+
+    Not where the convolution (a Gemm) would write float32 otherwise.
+    """
+    rule = find_rule(node.op_type, node.domain)
+    source = node.inputs[0] if node.inputs else None
+    if rule is None or node.op_type not in MOVING or source not in tensors or rule.check(node) is not None:
+        return False
+    producer = source.producer() if source is not None else None
+    before = find_rule(producer.op_type, producer.domain) if producer is not None else None
+    return before is not None and not before.float_output
 
 
 def _activation_reason(node: ir.Node) -> str:

@@ -39,6 +39,7 @@ def prepare(model: ir.Model) -> Prepared:
         fold_batchnorm,
         fold_constants,
         fuse_pad,
+        hard_sigmoid_to_conv,
         matmul_to_gemm,
         pad_output_channels,
         reduce_mean_to_pool,
@@ -58,6 +59,7 @@ def prepare(model: ir.Model) -> Prepared:
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
         average_pool_to_conv,  # the rest is for speed
+        hard_sigmoid_to_conv,
         pad_output_channels,
     )
     model = model.clone()

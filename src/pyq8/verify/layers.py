@@ -11,6 +11,7 @@ import numpy as np
 from pyq8 import affine
 from pyq8.inference import batch_size, single, with_outputs
 from pyq8.metrics.sqnr import decibel
+from pyq8.ops import SameAs, find_rule
 from pyq8.types import Feeds, Plan
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class LayerReport:
         return cls(tuple(LayerRow(**row) for row in data["rows"]), data["samples"])
 
 
+def _moves(node: ir.Node) -> bool:
+    """Whether its output holds values that another node computed: they would be listed twice."""
+    rule = find_rule(node.op_type, node.domain)
+    return rule is not None and isinstance(rule.output, SameAs)
+
+
 def compare_layers(prepared: ir.Model, quantized: ir.Model, plan: Plan, batches: Iterable[Feeds]) -> LayerReport:
     """Run both models with every quantized tensor as an output; one image at a time.
 
@@ -61,7 +68,7 @@ def compare_layers(prepared: ir.Model, quantized: ir.Model, plan: Plan, batches:
 
     from pyq8.sessions import model_session
 
-    computed = {v.name: n.name or "" for n in prepared.graph for v in n.outputs}
+    computed = {v.name: n.name or "" for n in prepared.graph if not _moves(n) for v in n.outputs}
     integers = {v.name for n in quantized.graph for v in n.outputs if v.dtype == ir.DataType.UINT8}
     names = [n for n in plan.qparams if n in computed and f"{n}_quantized" in integers]
     reference = model_session(with_outputs(prepared, names), spin=False)
