@@ -2,7 +2,8 @@
 
 A node is INT8 when it multiplies by weights, or when it lies between such nodes and an INT8 tensor reaches it.
 So image normalization before the first convolution, and box decoding, NMS, TopK or softmax behind the last one,
-stay FP32 without a flag; what only moves the last one's result moves it as uint8. Bodies of Loop, If and Scan are not looked into.
+stay FP32 without a flag; what only moves the last one's result moves it as uint8. Bodies of Loop, If and Scan are not
+looked into.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     HardSigmoid(x) = clip(alpha x + beta, 0, 1)      Conv with weight alpha and bias beta [C, 1, 1, 1], then Clip
     HardSwish(x)   = x * HardSigmoid(x)              with alpha = 1/6, beta = 1/2; then Mul
 
-ONNX Runtime has no INT8 kernel for either: every one of MobileNet-v3's would dequantize and quantize its feature map again.
+ONNX Runtime has no INT8 kernel for either: each one in a MobileNet-v3 would dequantize its feature map and quantize it
+again. Measured: see docs/explanation/speed.md.
 """
 
 from __future__ import annotations
