@@ -41,6 +41,7 @@ def prepare(model: ir.Model) -> Prepared:
         fuse_pad,
         hard_sigmoid_to_conv,
         matmul_to_gemm,
+        move_stride,
         pad_output_channels,
         reduce_mean_to_pool,
         remove_identity,
@@ -58,7 +59,8 @@ def prepare(model: ir.Model) -> Prepared:
         fold_batchnorm,  # ... and another BatchNorm behind that
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
-        average_pool_to_conv,  # the rest is for speed
+        move_stride,  # the rest is for speed
+        average_pool_to_conv,
         hard_sigmoid_to_conv,
         pad_output_channels,
     )
