@@ -32,10 +32,6 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-SHARED = {"pyq8.passes.graph_edit"}
-"""Graph edits that a stage may borrow: they decide nothing."""
-
-
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_imports_no_other_stage(stage: str) -> None:
     place = ROOT / STAGES[stage]
@@ -44,8 +40,6 @@ def test_a_stage_imports_no_other_stage(stage: str) -> None:
     others = [other for other in STAGES if other != stage]
     for file in files:
         for name in imports(file):
-            if any(name == s or name.startswith(s + ".") for s in SHARED):
-                continue
             assert not any(name == o or name.startswith(o + ".") for o in others), f"{file.name} imports {name}"
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pyq8.graph_edit import constant
 from pyq8.passes import fold_affine
-from pyq8.passes.graph_edit import constant
 from tests.passes.equivalence import apply, ops, refusal
 from tests.small_models import Weights, parse
 

@@ -4,8 +4,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from pyq8.graph_edit import constant
 from pyq8.passes import fold_constants, prepare
-from pyq8.passes.graph_edit import constant
 from tests.passes.equivalence import apply, feeds_of, ops, refusal, run
 from tests.small_models import Weights, parse
 

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8 import affine
+from pyq8.graph_edit import static_int
 from pyq8.ops import find_rule
 from pyq8.ops.placement import Placement
-from pyq8.passes.graph_edit import static_int
 from pyq8.stats import Calibration
 from pyq8.types import Array, QParams
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from pyq8.graph_edit import add_initializer, replace_node, static_int, static_ints
 from pyq8.ops.placement import place
-from pyq8.passes.graph_edit import add_initializer, replace_node, static_int, static_ints
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from pyq8.graph_edit import bypass, constant, only_reader, producer
 from pyq8.passes import linear
-from pyq8.passes.graph_edit import bypass, constant, only_reader, producer
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.passes.graph_edit import add_initializer, constant
+from pyq8.graph_edit import add_initializer, constant
 from pyq8.passes.result import PassResult
 from pyq8.types import Array
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from pyq8.graph_edit import add_initializer, replace_node
 from pyq8.ops import NO_KERNEL
 from pyq8.ops.placement import place
-from pyq8.passes.graph_edit import add_initializer, replace_node
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from pyq8.passes.graph_edit import add_initializer, constant, set_input, static_int
+from pyq8.graph_edit import add_initializer, constant, set_input, static_int
 from pyq8.passes.rewriting import Refuse
 from pyq8.types import Array
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.passes.graph_edit import bypass, constant, only_reader, replace_node
+from pyq8.graph_edit import bypass, constant, only_reader, replace_node
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from pyq8.passes.graph_edit import static_ints
+from pyq8.graph_edit import static_ints
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 

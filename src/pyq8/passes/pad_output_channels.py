@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.passes.graph_edit import add_initializer, constant, replace_node, set_input, static_int
+from pyq8.graph_edit import add_initializer, constant, replace_node, set_input, static_int
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 

@@ -69,7 +69,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
 
 def _absorb(graph: ir.Graph, plan: Plan) -> None:
     """Remove every Relu and Clip that an INT8 node's saturation computes."""
-    from pyq8.passes.graph_edit import bypass
+    from pyq8.graph_edit import bypass
 
     for node in [n for n in graph if n.name in plan.absorbed]:
         source = node.inputs[0]
@@ -81,7 +81,7 @@ def _move(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     """An operator that moves values works on the uint8 tensor as it is, in either format."""
     import onnx_ir as ir
 
-    from pyq8.passes.graph_edit import set_input
+    from pyq8.graph_edit import set_input
 
     ((index, source),) = rule.activations(node)
     qparams = tensors.qparams(source)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from pyq8.graph_edit import set_input
 from pyq8.ops import OpRule
-from pyq8.passes.graph_edit import set_input
 from pyq8.rewrite.tensors import Tensors
 from pyq8.types import QParams
 

@@ -13,8 +13,8 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
+from pyq8.graph_edit import set_input
 from pyq8.ops import RULES, SameAs
-from pyq8.passes.graph_edit import set_input
 from pyq8.rewrite.tensors import Tensors, describe
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm"})

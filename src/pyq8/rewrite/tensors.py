@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8 import affine
-from pyq8.passes.graph_edit import add_initializer, constant
+from pyq8.graph_edit import add_initializer, constant
 from pyq8.types import INT32, Array, Plan, QParams
 
 DTYPES = {"uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8, "int32": ir.DataType.INT32}

@@ -1,4 +1,4 @@
-"""The few graph edits that several passes share."""
+"""The few graph edits that passes and rewriting share."""
 
 from __future__ import annotations
 
