@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pyq8._version import __version__
 
 if TYPE_CHECKING:
-    from pyq8.api import Result, check, inspect, quantize
+    from pyq8.api import check, inspect, quantize
     from pyq8.errors import InputError, Pyq8Error, UsageError
     from pyq8.loaders import Preprocess
+    from pyq8.result import Result
     from pyq8.sessions import session
     from pyq8.stats import Calibration
     from pyq8.types import Config, Plan, QParams
@@ -24,7 +25,7 @@ _HOME = {
     "Preprocess": "pyq8.loaders",
     "Pyq8Error": "pyq8.errors",
     "QParams": "pyq8.types",
-    "Result": "pyq8.api",
+    "Result": "pyq8.result",
     "UsageError": "pyq8.errors",
     "check": "pyq8.api",
     "inspect": "pyq8.api",

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyq8 import cpu
-from pyq8._version import __version__
 from pyq8.calibrate import calibrate
 from pyq8.errors import ModelError, UsageError
 from pyq8.inference import batch_size, input_specs, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
-from pyq8.model import load, save
+from pyq8.model import load
 from pyq8.ops.placement import place
-from pyq8.passes import PassResult, prepare
+from pyq8.passes import prepare
 from pyq8.plan import make_plan
 from pyq8.provenance import provenance, remembered_preprocess, remembered_reasons
+from pyq8.result import Result
 from pyq8.rewrite import rewrite
-from pyq8.stats import Calibration
-from pyq8.types import INT7, INT8, Config, Plan, QType
-from pyq8.verify.accuracy import compare_accuracy
+from pyq8.types import INT7, INT8, Config, QType
+from pyq8.verify.accuracy import check_same_interface, compare_accuracy
 from pyq8.verify.gate import Limits, Verdict, judge
 from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.layers import compare_layers
@@ -44,66 +43,11 @@ EXACT = 1e-3
 1e-5 (the tests hold them to it); a post-processing that selects may enlarge that."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """A quantized model and all that is known about it.
-
-    Args:
-        model: the quantized model.
-        prepared: the FP32 model it was made from, behind the exact passes: the fair FP32 baseline.
-        passes: what each pass did.
-        calibration: the statistics.
-        plan: what became INT8, and why the rest did not.
-        report: kernels, accuracy and layers.
-        config: what was asked for.
-        seconds: stage -> seconds.
-        peak_rss_mib: peak resident memory of the process, MiB.
-        skipped: images left out because they could not be read.
-    """
-
-    model: ir.Model
-    prepared: ir.Model
-    passes: tuple[PassResult, ...]
-    calibration: Calibration
-    plan: Plan
-    report: Report
-    config: Config
-    seconds: dict[str, float]
-    peak_rss_mib: float
-    skipped: tuple[str, ...] = field(default=())
-
-    def save(self, path: str | Path) -> None:
-        """Write the quantized model, whole or not at all.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        save(self.model, path)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the weights, as documented in docs/reference/json.md."""
-        return {
-            "kind": "pyq8 quantize",
-            "schema": 1,
-            "version": __version__,
-            "observer": self.config.observer,
-            "format": self.config.format,
-            "samples": self.calibration.samples,
-            "data_sha256": self.calibration.data_sha256,
-            "skipped": list(self.skipped),
-            "seconds": self.seconds,
-            "peak_rss_mib": self.peak_rss_mib,
-            "passes": [p.to_json() for p in self.passes],
-            "plan": self.plan.to_json(),
-            "report": self.report.to_json(),
-        }
-
-
 def quantize(
     model: str | Path,
     data: str | Path | Iterable[Any],
     *,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocess | str | None = None,
     samples: int | None = 100,
     split: str = "calib",
     seed: int | None = None,
@@ -121,7 +65,7 @@ def quantize(
         model: path of the FP32 ONNX file.
         data: a folder of images, a .npz or .npy file, or any iterable of arrays or {input: array}; batches of
             any size.
-        preprocess: what to do to images; None guesses from the input.
+        preprocess: what to do to images, or the name of a preset; None guesses from the input.
         samples: how many images to calibrate on, None for all.
         split: which rows of a labels.csv that has a `split` column.
         seed: None takes the first samples, a number draws them at random.
@@ -137,7 +81,8 @@ def quantize(
         InputError: the model or the data cannot be used; the message says why and what to do.
         UsageError: an option that cannot be.
     """
-    config = Config(observer, weight_type(target), tuple(exclude), format, bias_correction)
+    patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+    config = Config(observer, weight_type(target), patterns, format, bias_correction)
     clock = _Clock()
     original = load(model)
     clock.lap("load")
@@ -167,8 +112,8 @@ def quantize(
     feeds = [b.feeds for b in kept]
     report = Report(
         kernels=find_kernels(quantized, plan.float_nodes),
-        accuracy=compare_accuracy(original, quantized, kept),
-        layers=compare_layers(prepared, quantized, plan, feeds),
+        accuracy=compare_accuracy(original, quantized, kept, progress=_step(progress, "compare outputs", len(feeds))),
+        layers=compare_layers(prepared, quantized, plan, feeds, _step(progress, "compare layers", len(feeds))),
     )
     clock.lap("verify")
     return Result(
@@ -194,7 +139,7 @@ def check(
     max_drop: float | None = None,
     minimum: float | None = None,
     min_int8: float | None = None,
-    preprocess: Preprocess | None = None,
+    preprocess: Preprocess | str | None = None,
     samples: int | None = None,
     split: str = "val",
     seed: int | None = None,
@@ -223,6 +168,7 @@ def check(
         UsageError: a limit that does not fit the metric.
     """
     fp32, int8 = load(reference), load(candidate, quantized=True)
+    check_same_interface(fp32, int8)
     loader = open_loader(
         data,
         input_specs(fp32),

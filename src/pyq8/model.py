@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyq8.errors import ModelError, OutputError, Pyq8Error
+from pyq8.errors import ModelError, OutputError, Pyq8Error, UsageError
 from pyq8.model_checks import check_convolutions, check_float, check_tensor, check_whole, locate
 from pyq8.opset import MIN_OPSET, default_opset, raise_opset
 
@@ -36,7 +36,10 @@ def load(path: str | Path, *, quantized: bool = False) -> ir.Model:
 
     Raises:
         ModelError: the file is missing, broken, already quantized, not FP32, or has no convolution.
+        UsageError: no path, perhaps a model in memory.
     """
+    if not isinstance(path, str | Path):
+        raise UsageError(f"{type(path).__name__} is no path; save the model to a file and give its path")
     path = Path(path)
     proto = _read(path)
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
+import pyq8
 from tests.cli.run import run
 
 NO_CONVOLUTION = """
@@ -89,7 +92,7 @@ def test_a_corrupt_image_is_named_and_can_be_skipped(
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
     refused(quantize(digits_model, photos, digits_preprocess, "-o", str(out)), out, "broken.jpg", "--skip-bad")
     code, text, _ = quantize(digits_model, photos, digits_preprocess, "-o", str(out), "--skip-bad")
-    assert code == 0 and "1 unreadable" in text and "4 images" in text
+    assert code == 0 and "(1 left out)" in text and "4 images" in text
 
 
 def test_a_wrong_input_name_in_an_npz(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
@@ -149,3 +152,104 @@ def test_a_missing_output_folder_is_found_before_the_work(
     out = tmp_path / "nowhere" / "o.onnx"
     code, _, error = quantize(digits_model, photos, digits_preprocess, "-o", str(out))
     assert code == 3 and "nowhere" in error
+
+
+@pytest.mark.parametrize("same", ["the model", "the output"])
+def test_the_json_never_overwrites_a_model(
+    tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str, same: str
+) -> None:
+    model, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
+    shutil.copy(digits_model, model)
+    file = model if same == "the model" else out
+    code, _, error = quantize(model, photos, digits_preprocess, "-o", str(out), "--json", str(file))
+    assert code == 2 and "overwrite" in error
+    assert model.read_bytes() == Path(digits_model).read_bytes() and not out.exists()
+
+
+def test_half_a_json_is_removed(tmp_path: Path, digits_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "i.json"
+
+    def full(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text.encode(encoding)[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    code, _, error = run("inspect", digits_model, "--json", str(file))
+    assert code == 3 and "i.json" in error and "No space left" in error
+    assert not file.exists()
+
+
+def test_a_full_standard_output_is_one_line(digits_model: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "import pyq8.cli as c; c.main()", "inspect", digits_model],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 3
+    assert done.stderr == "pyq8: standard output: No space left on device\n"
+
+
+def test_a_reader_that_goes_away_is_not_a_failed_gate(digits_model: str) -> None:
+    started = subprocess.Popen(
+        [sys.executable, "-c", "import pyq8.cli as c; c.main()", "inspect", digits_model],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert started.stdout is not None and started.stderr is not None
+    started.stdout.close()
+    assert started.stderr.read() == b""
+    started.stderr.close()
+    assert started.wait() == 141
+
+
+def test_check_without_the_labels_that_its_metric_needs(
+    photos: Path, digits_model: str, digits_preprocess: str
+) -> None:
+    code, _, error = run("check", digits_model, digits_model, "--data", str(photos), "--preprocess", digits_preprocess,
+                         "--metric", "top1")  # fmt: skip
+    assert code == 2 and "labels.csv" in error
+
+
+def test_check_of_two_models_whose_outputs_differ(
+    tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str
+) -> None:
+    other = onnx.load(digits_model)
+    other.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 7
+    onnx.save(other, tmp_path / "other.onnx")
+    code, _, error = run("check", digits_model, str(tmp_path / "other.onnx"), "--data", str(photos),
+                         "--preprocess", digits_preprocess)  # fmt: skip
+    assert code == 3 and "own quantized version" in error and "7" in error
+
+
+@pytest.mark.parametrize(("first", "second", "code"), [(None, 4, 0), (4, None, 0), (4, 3, 3)])
+def test_check_of_models_with_other_fixed_batches(
+    tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str, first: int | None, second: int | None,
+    code: int,
+) -> None:  # fmt: skip
+    paths = []
+    for name, size in (("a.onnx", first), ("b.onnx", second)):
+        model = onnx.load(digits_model)
+        for value in (*model.graph.input, *model.graph.output):
+            if size:
+                value.type.tensor_type.shape.dim[0].dim_value = size
+        onnx.save(model, tmp_path / name)
+        paths.append(str(tmp_path / name))
+    done = run("check", *paths, "--data", str(photos), "--preprocess", digits_preprocess)
+    assert done[0] == code and ("own quantized version" in done[2]) == (code == 3)
+
+
+@pytest.mark.parametrize("batch", ["0", "1,-4", "", "one"])
+def test_bench_of_no_batch(digits_model: str, batch: str) -> None:
+    code, text, error = run("bench", digits_model, "--batch", batch)
+    assert code == 2 and text == "" and "--batch" in error and error.count("\n") == 1
+
+
+def test_the_library_names_what_it_does_not_take(photos: Path, digits_model: str) -> None:
+    with pytest.raises(pyq8.UsageError, match="ModelProto is no path"):
+        pyq8.quantize(onnx.load(digits_model), photos)
+    with pytest.raises(pyq8.UsageError, match="did you mean 'imagenet'"):
+        pyq8.quantize(digits_model, photos, preprocess="imagnet")
+    with pytest.raises(pyq8.UsageError, match="'nothing' matches no node"):
+        pyq8.quantize(digits_model, photos, exclude="nothing")

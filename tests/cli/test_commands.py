@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,14 @@ def test_demo_passes(tmp_path: Path) -> None:
     assert code == 0
     assert (tmp_path / "digits.int8.onnx").exists()
     assert "as fast as FP32" in text and "passed" in text
+
+
+def test_the_next_command_can_be_pasted(
+    tmp_path: Path, digits_model: str, digits_images: str, digits_preprocess: str
+) -> None:
+    out = str(tmp_path / "my model.onnx")
+    code, text, _ = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
+                        "--samples", "2", "-o", out)  # fmt: skip
+    assert code == 0
+    command = next(line for line in text.splitlines() if line.startswith("next"))
+    assert shlex.split(command)[1:] == ["pyq8", "check", digits_model, out, "--data", digits_images]

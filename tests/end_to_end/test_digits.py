@@ -136,3 +136,18 @@ def test_what_is_handed_on_round_trips_json(result: pyq8.Result) -> None:
     assert pyq8.Plan.from_json(result.plan.to_json()) == result.plan
     again = pyq8.Calibration.from_json(result.calibration.to_json())
     assert again.to_json() == result.calibration.to_json()
+
+
+def test_a_preset_can_be_given_by_name(digits_model: str, digits_images: str) -> None:
+    result = pyq8.quantize(digits_model, digits_images, preprocess="raw", samples=2)
+    assert '"name": "raw"' in result.model.metadata_props["pyq8.preprocess"]
+
+
+def test_the_gate_says_when_labels_do_not_fit_the_model(
+    tmp_path: Path, digits_model: str, result: pyq8.Result, images: Any
+) -> None:
+    result.save(tmp_path / "q.onnx")
+    answers = logits(tmp_path / "q.onnx", images)
+    wrong = (answers.argmax(axis=1) + 1) % 10
+    verdict = pyq8.check(digits_model, tmp_path / "q.onnx", {"image": images, "labels": wrong})
+    assert any("labels or the preprocessing do not fit" in reason for reason in verdict.reasons)

@@ -104,7 +104,7 @@ def test_a_fixed_batch_is_filled_exactly(ten: Path) -> None:
 
 
 def test_too_few_images_for_a_fixed_batch_is_an_error(ten: Path) -> None:
-    with pytest.raises(DataError, match="no batch of 16 from 10 images"):
+    with pytest.raises(DataError, match=r"no batch of 16 from 10 images, .* at least 16 of the same size"):
         list(open_images(ten, InputSpec("x", "uint8", (16, 3, None, None))))
 
 

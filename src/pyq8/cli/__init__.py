@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from typing import Any
 
 import click
 
@@ -34,6 +36,14 @@ class Lazy(click.Group):
             return None
         command: click.Command = importlib.import_module(f"pyq8.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Stop quietly, as other Unix tools do, when the reader of a pipe is gone: click would exit with 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(128 + signal.SIGPIPE)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list, without importing anything."""
@@ -69,9 +79,9 @@ def main(argv: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("pyq8: interrupted; nothing was written", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except OSError as error:  # the library turns those of its own files into Pyq8Error
+        click.echo(f"pyq8: {error.filename or 'standard output'}: {error.strerror}", err=True)
+        sys.exit(3)
     except MemoryError:
         click.echo("pyq8: out of memory; close other programs or use smaller images", err=True)
         sys.exit(3)

@@ -57,8 +57,10 @@ def command(
     try:
         sizes = [int(n) for n in batch.split(",")]
     except ValueError:
-        raise UsageError(f"--batch {batch!r}: give whole numbers, like 1,16") from None
-    check_writable(json_file)
+        sizes = [0]
+    if min(sizes) < 1:
+        raise UsageError(f"--batch {batch!r}: give whole numbers from 1, like 1,16")
+    check_writable(json_file, *models)
     reports = []
     for size in sizes:
         with make(

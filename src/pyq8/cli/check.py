@@ -57,7 +57,7 @@ def command(
     """
     from pyq8 import api
 
-    check_writable(json_file)
+    check_writable(json_file, fp32, int8)
     with progress_bars() as progress:
         verdict = api.check(
             fp32,

@@ -17,7 +17,7 @@ def command(model: str, json_file: str | None) -> None:
     """Show which kernel runs every node of MODEL on this machine, and why the others do not run in INT8."""
     from pyq8 import api, cpu
 
-    check_writable(json_file)
+    check_writable(json_file, model)
     report = api.inspect(model)
     data: dict[str, Any] = {"kind": "pyq8 inspect", "schema": 1, "cpu": cpu.describe(), **report.to_json()}
     if json_file != "-":

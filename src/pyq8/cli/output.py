@@ -6,13 +6,13 @@ import json
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyq8.errors import OutputError
+from pyq8.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -32,21 +32,31 @@ def write_json(data: dict[str, Any], file: str | None) -> None:
     if file == "-":
         click.echo(text)
         return
+    path = Path(file)
+    beside = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}.part")  # a pipe: itself
     try:
-        Path(file).write_text(text + "\n", encoding="utf-8")
+        beside.write_text(text + "\n", encoding="utf-8")
+        if beside is not path:
+            beside.replace(path)
     except OSError as error:
-        raise OutputError(f"{file}: cannot be written: {error.strerror}") from None
+        if beside is not path:
+            with suppress(OSError):
+                beside.unlink()
+        raise OutputError(f"{file}: cannot be written: {error.strerror}; nothing was kept") from None
 
 
-def check_writable(file: str | Path | None) -> None:
+def check_writable(file: str | Path | None, *models: str) -> None:
     """Find out before the work that a result can be kept.
 
     Raises:
-        OutputError: its folder is missing or read-only.
+        OutputError: its folder is missing.
+        UsageError: it is one of the models.
     """
     if file is None or str(file) == "-":
         return
     path = Path(file)
+    if any(path.resolve() == Path(model).resolve() for model in models):
+        raise UsageError(f"{path}: would overwrite the model; give another name")
     if path.is_dir():
         raise OutputError(f"{path}: a folder; give the name of a file")
     if not path.parent.is_dir():

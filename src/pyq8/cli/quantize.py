@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from pyq8.cli.output import check_writable, decibel, mib, progress_bars, write_j
 from pyq8.errors import UsageError
 
 if TYPE_CHECKING:
-    from pyq8.api import Result
+    from pyq8.result import Result
 
 
 @click.command("quantize")
@@ -71,7 +72,7 @@ def command(
     FORMATS.get(format_)
     api.weight_type(target)
     check_writable(out)
-    check_writable(json_file)
+    check_writable(json_file, model, out)
     preprocess = find_preprocess(preset, preprocess_file)
     with progress_bars() as progress:
         result = api.quantize(
@@ -105,7 +106,7 @@ def show(result: Result, model: str, calib: str, out: str) -> None:
     kernels, layers, accuracy = result.report.kernels, result.report.layers, result.report.accuracy
     assert layers is not None and accuracy is not None
     seconds = sum(result.seconds.values())
-    skipped = f" ({len(result.skipped)} unreadable ones skipped)" if result.skipped else ""
+    skipped = f" ({len(result.skipped)} left out)" if result.skipped else ""
     click.echo(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
     click.echo(f"calibrated  {result.calibration.samples} images{skipped}, observer {result.config.observer}")
     click.echo(f"took        {seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
@@ -118,4 +119,4 @@ def show(result: Result, model: str, calib: str, out: str) -> None:
     click.echo(f"outputs     SQNR on {accuracy.samples} calibration images: {', '.join(outputs[:6])}")
     worst = [f"{r.node} {decibel(r.sqnr)}" for r in layers.rows[:3]]
     click.echo(f"worst       {', '.join(worst)}")
-    click.echo(f"next        pyq8 check {model} {out} --data {calib}")
+    click.echo(f"next        {shlex.join(['pyq8', 'check', model, out, '--data', calib])}")

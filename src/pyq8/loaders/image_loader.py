@@ -61,9 +61,10 @@ class ImageLoader(Loader):
                 group = []
         yield from (done := self._close(group))
         if batches + len(done) == 0:
+            few = f", at least {self._fixed} of the same size" if self._fixed else ""
             raise DataError(
                 f"{self._images[0].path.parent}: no batch of {self._batch_size} from {len(self._images)} "
-                f"images, {len(self.skipped)} were left out; give readable images"
+                f"images, {len(self.skipped)} were left out; give readable images{few}"
             )
 
     def _close(self, group: list[tuple[ImageFile, Array]]) -> list[Batch]:

@@ -18,7 +18,7 @@ from pyq8.loaders.inputs import InputSpec
 from pyq8.loaders.iterable import IterableLoader
 from pyq8.loaders.loader import Loader
 from pyq8.loaders.preprocess import Preprocess
-from pyq8.loaders.presets import guess
+from pyq8.loaders.presets import PRESETS, guess
 from pyq8.loaders.selection import select
 
 
@@ -26,7 +26,7 @@ def open_loader(
     source: str | Path | Iterable[Any],
     specs: Sequence[InputSpec],
     *,
-    preprocess: Preprocess | None,
+    preprocess: Preprocess | str | None,
     split: str,
     samples: int | None,
     seed: int | None,
@@ -40,7 +40,7 @@ def open_loader(
             array, a mapping {input: array}, a `Loader` (returned as it is), or an iterable of
             arrays, mappings or (either, labels).
         specs: the model's inputs.
-        preprocess: for images; None guesses it (`guess`). Arrays are fed as they are.
+        preprocess: for images, or the name of a preset; None guesses it (`guess`). Arrays are fed as they are.
         split: which rows of labels.csv to take, where it has splits.
         samples: how many to take, None for all.
         seed: None takes the first `samples`, a number draws them at random in the original order.
@@ -74,12 +74,15 @@ def open_loader(
     return ArrayLoader(arrays.read_arrays(path), specs, str(path), samples, seed, batch_size)
 
 
-def bind_images(specs: Sequence[InputSpec], preprocess: Preprocess | None, where: str) -> BoundPreprocess:
+def bind_images(specs: Sequence[InputSpec], preprocess: Preprocess | str | None, where: str) -> BoundPreprocess:
     """The preprocessing fitted to the model's only input.
 
     Raises:
         DataError: the model has not exactly one input, or it takes no images.
+        UsageError: no preset of that name.
     """
+    if isinstance(preprocess, str):
+        preprocess = PRESETS.get(preprocess)
     if len(specs) != 1:
         inputs = ", ".join(map(str, specs))
         raise DataError(f"{where}: images cannot feed {len(specs)} inputs ({inputs}); give arrays as .npz")

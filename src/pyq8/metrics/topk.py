@@ -64,7 +64,9 @@ class TopK:
         classes = scores.shape[1]
         bad = [label for label in labels if not 0 <= label < classes]
         if bad:
-            raise DataError(f"{self.name}: label {bad[0]}, but the model has {classes} classes (from 0)")
+            raise DataError(
+                f"{self.name}: label {bad[0]}, but the model has {classes} classes (from 0); correct the labels"
+            )
         index = np.asarray(labels, dtype=np.intp).reshape(-1, 1)
         own = np.take_along_axis(scores, index, axis=1)
         earlier = np.arange(classes) < index

@@ -87,7 +87,7 @@ def compare_accuracy(
     expected, found = model_session(reference, spin=False), model_session(candidate, spin=False)
     inputs = {v.name for v in reference.graph.inputs}
     scores: dict[tuple[str, str], Metric] = {}
-    samples, size = 0, batch_size(reference)
+    samples, size = 0, max(batch_size(reference), batch_size(candidate))
     for batch in batches:
         done = 0
         for feeds, count in single([batch.feeds], size):
@@ -118,7 +118,7 @@ def check_same_interface(reference: ir.Model, candidate: ir.Model) -> None:
     """Refuse two models that cannot take the same images or give the same outputs.
 
     Raises:
-        ModelError: a name that the other does not have.
+        ModelError: a name that the other does not have, or another shape behind it.
     """
     for kind, ours, theirs in (
         ("input", reference.graph.inputs, candidate.graph.inputs),
@@ -128,6 +128,21 @@ def check_same_interface(reference: ir.Model, candidate: ir.Model) -> None:
         if left != right:
             odd = sorted(str(n) for n in left ^ right)
             raise ModelError(f"{kind} {odd[0]!r} is in one model only; compare a model with its own quantized version")
+        shapes = {v.name: v.shape for v in theirs}
+        for value in ours:
+            if not _fits(value.shape, shapes[value.name], batch=kind == "input"):
+                raise ModelError(
+                    f"{kind} {value.name!r} is {value.shape} in one model and {shapes[value.name]} in the other; "
+                    "compare a model with its own quantized version"
+                )
+
+
+def _fits(left: ir.Shape | None, right: ir.Shape | None, batch: bool) -> bool:
+    """Whether two shapes can be the same as far as they are known, with or without the first axis."""
+    if left is None or right is None:
+        return True
+    pairs = list(zip(left, right, strict=False))[0 if batch else 1 :]
+    return len(left) == len(right) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 
 
 def _choose(

@@ -11,6 +11,8 @@ from pyq8.verify.report import Report
 
 DEFAULT_MAX_DROP = 1.0
 """Percentage points."""
+CHANCE = 5.0
+"""Percent; an FP32 model below it says nothing about the quantized one."""
 DEFAULT_MINIMUM = {"sqnr": 15.0, "cosine": 0.99}
 
 
@@ -65,7 +67,8 @@ def judge(report: Report, limits: Limits) -> Verdict:
     candidates = [limits.metric] if limits.metric else ["top1", "agreement", "sqnr"]
     row = next((r for m in candidates if (r := report.accuracy.find(m)) is not None), None)
     if row is None:
-        raise UsageError(f"metric {candidates[0]!r} does not apply to the outputs of this model; try sqnr or cosine")
+        labels = " and labels (labels.csv, class folders, 'labels' in a .npz)" if needs_labels(candidates[0]) else ""
+        raise UsageError(f"metric {candidates[0]!r} needs a first output [N, classes]{labels}; try sqnr or cosine")
     if row.drop is not None:
         if limits.minimum is not None:
             raise UsageError(f"--min does not fit {row.metric}, which is judged by its drop; use --max-drop")
@@ -80,7 +83,14 @@ def judge(report: Report, limits: Limits) -> Verdict:
         good = row.value >= limit
         unit = " dB" if row.metric == "sqnr" else ""
         text = f"{row.metric} {row.value:.4g}{unit}, at least {limit:g}{unit} demanded"
+    if len({r.output for r in report.accuracy.rows}) > 1:
+        text = f"{row.output}: {text}"
     passed, reasons = good, [text]
+    if row.reference is not None and row.reference < CHANCE:
+        reasons.append(
+            f"warning: FP32 itself scores {row.reference:.2f} %: the labels or the preprocessing do not fit the model; "
+            "--metric agreement judges without labels"
+        )
     if limits.min_int8 is not None:
         kernels = report.kernels
         share = kernels.int8_convolutions / max(1, len(kernels.convolutions))

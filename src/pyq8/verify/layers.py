@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,10 +59,17 @@ def _moves(node: ir.Node) -> bool:
     return rule is not None and isinstance(rule.output, SameAs)
 
 
-def compare_layers(prepared: ir.Model, quantized: ir.Model, plan: Plan, batches: Iterable[Feeds]) -> LayerReport:
+def compare_layers(
+    prepared: ir.Model,
+    quantized: ir.Model,
+    plan: Plan,
+    batches: Iterable[Feeds],
+    progress: Callable[[int], None] | None = None,
+) -> LayerReport:
     """Run both models with every quantized tensor as an output; one image at a time.
 
     The integer tensors are read, not dequantized ones, so that the INT8 kernels stay what they are.
+    `progress` is called with the number of images done since the last call.
     """
     import onnx_ir as ir
 
@@ -86,5 +93,7 @@ def compare_layers(prepared: ir.Model, quantized: ir.Model, plan: Plan, batches:
                 difference = affine.dequantize(q, plan.qparams[name]) - ref
                 signal[name] += float(np.vdot(ref, ref))
                 noise[name] += float(np.vdot(difference, difference))
+        if progress is not None:
+            progress(count)
     rows = [LayerRow(n, computed[n], decibel(signal[n], noise[n])) for n in names if signal[n] + noise[n] > 0]
     return LayerReport(tuple(sorted(rows, key=lambda r: r.sqnr)), samples)

@@ -1,0 +1,72 @@
+"""What `pyq8.quantize` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyq8._version import __version__
+from pyq8.model import save
+from pyq8.passes import PassResult
+from pyq8.stats import Calibration
+from pyq8.types import Config, Plan
+from pyq8.verify.report import Report
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+@dataclass(frozen=True)
+class Result:
+    """A quantized model and all that is known about it.
+
+    Args:
+        model: the quantized model.
+        prepared: the FP32 model it was made from, behind the exact passes: the fair FP32 baseline.
+        passes: what each pass did.
+        calibration: the statistics.
+        plan: what became INT8, and why the rest did not.
+        report: kernels, accuracy and layers.
+        config: what was asked for.
+        seconds: stage -> seconds.
+        peak_rss_mib: peak resident memory of the process, MiB.
+        skipped: images left out because they could not be read.
+    """
+
+    model: ir.Model
+    prepared: ir.Model
+    passes: tuple[PassResult, ...]
+    calibration: Calibration
+    plan: Plan
+    report: Report
+    config: Config
+    seconds: dict[str, float]
+    peak_rss_mib: float
+    skipped: tuple[str, ...] = field(default=())
+
+    def save(self, path: str | Path) -> None:
+        """Write the quantized model, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        save(self.model, path)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the weights, as documented in docs/reference/json.md."""
+        return {
+            "kind": "pyq8 quantize",
+            "schema": 1,
+            "version": __version__,
+            "observer": self.config.observer,
+            "format": self.config.format,
+            "samples": self.calibration.samples,
+            "data_sha256": self.calibration.data_sha256,
+            "skipped": list(self.skipped),
+            "seconds": self.seconds,
+            "peak_rss_mib": self.peak_rss_mib,
+            "passes": [p.to_json() for p in self.passes],
+            "plan": self.plan.to_json(),
+            "report": self.report.to_json(),
+        }
