@@ -9,7 +9,6 @@ import numpy as np
 
 from pyq8 import affine
 from pyq8.errors import CalibrationError
-from pyq8.graph_edit import only_reader
 from pyq8.observers import OBSERVERS, Observer
 from pyq8.ops import Fixed, OpRule, SameAs, find_rule
 from pyq8.ops.placement import Placement
@@ -103,7 +102,4 @@ def _range(value: ir.Value, calibration: Calibration, observer: Observer) -> tup
         source = producer.inputs[rule.output.input]
         if source is not None:
             return _range(source, calibration, observer)
-    reader = only_reader(value)
-    if reader is not None and reader.op_type == "Concat":  # observed as part of what it is joined to
-        return _range(reader.outputs[0], calibration, observer)
     raise CalibrationError(f"tensor {value.name!r} was not observed; calibrate this model again")

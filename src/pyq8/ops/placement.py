@@ -16,8 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.errors import UsageError
-from pyq8.graph_edit import only_reader
-from pyq8.ops import NO_KERNEL, Observed, SameAs, find_rule
+from pyq8.ops import NO_KERNEL, SameAs, find_rule
 
 MOVING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice")
 """What may stand between a detector's head and its post-processing."""
@@ -49,22 +48,15 @@ class Placement:
         return [u.node for u in value.uses() if u.node in inside and _is_activation(u.node, u.idx)]
 
     def scale_root(self, value: ir.Value) -> ir.Value:
-        """The value whose scale and zero point `value` shares.
-
-        What only a Concat reads shares the Concat's: rounded once, at the scale it ends up with, and copied from there.
-        """
+        """The value whose scale and zero point `value` shares."""
         producer = value.producer()
         rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
-        if producer is None or rule is None or (producer.name or "") not in self.outputs:
+        if producer is None or rule is None or not isinstance(rule.output, SameAs):
             return value
-        if isinstance(rule.output, SameAs):
-            source = producer.inputs[rule.output.input]
-            return value if source is None else self.scale_root(source)
-        reader = only_reader(value)
-        joined = reader is not None and reader.op_type == "Concat" and (reader.name or "") in self.outputs
-        if reader is None or not joined or not isinstance(rule.output, Observed):
+        source = producer.inputs[rule.output.input]
+        if (producer.name or "") not in self.outputs or source is None:
             return value
-        return self.scale_root(self.output(reader))
+        return self.scale_root(source)
 
 
 def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
