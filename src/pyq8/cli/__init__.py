@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -40,10 +41,12 @@ class Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Stop quietly, as other Unix tools do, when the reader of a pipe is gone: click would exit with 1."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here, where an error still has an exit code of its own
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             ctx.exit(128 + signal.SIGPIPE)
+        return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list, without importing anything."""
@@ -59,6 +62,12 @@ def root() -> None:
 
     Exit codes: 0 passed, 1 the gate failed, 2 wrong usage, 3 bad input (model or data).
     """
+
+
+def _drop_output() -> None:
+    """What is still buffered for a standard output that takes no more would fail again at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -80,6 +89,7 @@ def main(argv: list[str] | None = None) -> None:
         click.echo("pyq8: interrupted; nothing was written", err=True)
         sys.exit(130)
     except OSError as error:  # the library turns those of its own files into Pyq8Error
+        _drop_output()
         click.echo(f"pyq8: {error.filename or 'standard output'}: {error.strerror}", err=True)
         sys.exit(3)
     except MemoryError:
