@@ -92,7 +92,7 @@ def test_a_corrupt_image_is_named_and_can_be_skipped(
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
     refused(quantize(digits_model, photos, digits_preprocess, "-o", str(out)), out, "broken.jpg", "--skip-bad")
     code, text, _ = quantize(digits_model, photos, digits_preprocess, "-o", str(out), "--skip-bad")
-    assert code == 0 and "(1 left out)" in text and "4 images" in text
+    assert code == 0 and "(1 unreadable ones left out)" in text and "4 images" in text
 
 
 def test_a_wrong_input_name_in_an_npz(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:

@@ -151,3 +151,15 @@ def test_the_gate_says_when_labels_do_not_fit_the_model(
     wrong = (answers.argmax(axis=1) + 1) % 10
     verdict = pyq8.check(digits_model, tmp_path / "q.onnx", {"image": images, "labels": wrong})
     assert any("labels or the preprocessing do not fit" in reason for reason in verdict.reasons)
+
+
+def test_a_model_of_fixed_batch_size_takes_any_number_of_images(tmp_path: Path, digits_model: str, images: Any) -> None:
+    fixed = onnx.load(digits_model)
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save(fixed, tmp_path / "fixed.onnx")
+    few = images[:6]
+    one, four = pyq8.quantize(digits_model, few), pyq8.quantize(tmp_path / "fixed.onnx", few)
+    assert four.calibration.samples == 6
+    assert four.plan.qparams["image"] == one.plan.qparams["image"]
+    assert pyq8.check(digits_model, digits_model, {"image": few}, metric="agreement").passed

@@ -106,7 +106,7 @@ def show(result: Result, model: str, calib: str, out: str) -> None:
     kernels, layers, accuracy = result.report.kernels, result.report.layers, result.report.accuracy
     assert layers is not None and accuracy is not None
     seconds = sum(result.seconds.values())
-    skipped = f" ({len(result.skipped)} left out)" if result.skipped else ""
+    skipped = f" ({len(result.skipped)} unreadable ones left out)" if result.skipped else ""
     click.echo(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
     click.echo(f"calibrated  {result.calibration.samples} images{skipped}, observer {result.config.observer}")
     click.echo(f"took        {seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")

@@ -80,13 +80,8 @@ class ArrayLoader(Loader):
             raise DataError(f"{where}: samples per array differ ({lengths}); axis 0 must count the same ones")
         self._labels = to_labels(labels, count, where)
         self._indices = select(count, samples, seed)
-        fixed = fixed_batch(specs)
-        self._batch_size = fixed or batch_size
-        whole = len(self._indices) // fixed * fixed if fixed else len(self._indices)
-        if whole == 0:
-            raise DataError(f"{where}: {len(self._indices)} samples taken, the model takes {fixed} per run; take more")
-        super().__init__(whole)
-        self.skipped += map(str, self._indices[whole:])
+        self._batch_size = fixed_batch(specs) or batch_size
+        super().__init__(len(self._indices))
 
     def _check(self, value: Any, spec: InputSpec) -> Array:
         array = as_array(value)

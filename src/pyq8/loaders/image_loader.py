@@ -26,7 +26,7 @@ class ImageLoader(Loader):
         images: what to read, at least one.
         preprocess: fitted to the model's input.
         batch_size: samples per batch at most; images of another size than the one before start a new
-            batch. A model with a fixed batch size gets exactly that.
+            batch. A model with a fixed batch size gets that at most.
         skip_bad: leave unreadable images out and name them in `skipped`, instead of raising.
     """
 
@@ -36,15 +36,14 @@ class ImageLoader(Loader):
         super().__init__(len(images), preprocess)
         self._images = images
         self._preprocess = preprocess
-        self._fixed = preprocess.spec.shape[0]
-        self._batch_size = self._fixed or batch_size
+        self._batch_size = preprocess.spec.shape[0] or batch_size
         self._skip_bad = skip_bad
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches.
 
         Raises:
-            DataError: an image cannot be read (without `skip_bad`), or none can, or too few for a batch.
+            DataError: an image cannot be read (without `skip_bad`), or none can.
         """
         self.skipped.clear()
         batches = 0
@@ -61,16 +60,13 @@ class ImageLoader(Loader):
                 group = []
         yield from (done := self._close(group))
         if batches + len(done) == 0:
-            few = f", at least {self._fixed} of the same size" if self._fixed else ""
             raise DataError(
-                f"{self._images[0].path.parent}: no batch of {self._batch_size} from {len(self._images)} "
-                f"images, {len(self.skipped)} were left out; give readable images{few}"
+                f"{self._images[0].path.parent}: none of {len(self._images)} images can be read; give readable ones"
             )
 
     def _close(self, group: list[tuple[ImageFile, Array]]) -> list[Batch]:
-        """The batch of a group; none where it is empty, or too small for the model."""
-        if not group or (self._fixed and len(group) < self._fixed):
-            self.skipped.extend(image.name for image, _ in group)
+        """The batch of a group; none where it is empty."""
+        if not group:
             return []
         images, samples = zip(*group, strict=True)
         return [

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyq8.errors import DataError
 from pyq8.loaders.fit import as_array, check_form, check_names, convert, to_labels
-from pyq8.loaders.inputs import InputSpec, fixed_batch
+from pyq8.loaders.inputs import InputSpec
 from pyq8.loaders.loader import Loader
 from pyq8.loaders.sample import Batch
 from pyq8.types import Array
@@ -18,8 +18,7 @@ _FORMS = "give arrays, {input: array} or (array, labels)"
 class IterableLoader(Loader):
     """The user's batches, checked; they keep their size, the last one may be smaller.
 
-    A generator gives its batches once; a list, or an object with `__iter__`, as often as it is asked. A
-    model with a fixed batch size gets the batches cut to it.
+    A generator gives its batches once; a list, or an object with `__iter__`, as often as it is asked.
 
     Args:
         source: of arrays, torch tensors, mappings from input names to them (and perhaps "labels"), pairs
@@ -31,9 +30,6 @@ class IterableLoader(Loader):
     def __init__(self, source: Iterable[Any], specs: Sequence[InputSpec], samples: int | None = None) -> None:
         super().__init__()
         self._source, self._specs, self._samples = source, specs, samples
-        self._fixed = fixed_batch(specs)
-        if samples is not None and samples < (self._fixed or 1):
-            raise DataError(f"{samples} samples taken, the model takes {self._fixed} per run; take more")
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches.
@@ -46,10 +42,12 @@ class IterableLoader(Loader):
         for number, item in enumerate(self._source):
             batch = self._check(item, f"batch {number}", seen)
             seen += len(batch)
-            for piece in self._cut(batch, left, f"batch {number}"):
-                yield piece
-                left = None if left is None else left - len(piece)
-            if left is not None and left < (self._fixed or 1):  # before the source is asked once more
+            if left is not None and left < len(batch):
+                feeds = {name: array[:left] for name, array in batch.feeds.items()}
+                batch = Batch(feeds, batch.labels[:left], batch.names[:left])
+            yield batch
+            left = None if left is None else left - len(batch)
+            if left == 0:  # before the source is asked once more
                 break
         if seen == 0:
             raise DataError(
@@ -93,20 +91,3 @@ class IterableLoader(Loader):
         if any(array is None for array in arrays.values()):
             raise DataError(f"{where}: {type(item).__name__} found; {_FORMS}")
         return {name: array for name, array in arrays.items() if array is not None}, labels, names
-
-    def _cut(self, batch: Batch, left: int | None, where: str) -> Iterator[Batch]:
-        """The batch in pieces that the model takes, `left` samples at most."""
-        if self._fixed and len(batch) % self._fixed:
-            raise DataError(f"{where}: {len(batch)} samples, the model takes {self._fixed} per run; give a multiple")
-        size = self._fixed or len(batch)
-        take = len(batch) if left is None else min(len(batch), left)
-        if self._fixed:
-            take -= take % self._fixed
-            self.skipped.extend(batch.names[take:left])
-        if take == len(batch) == size:
-            yield batch
-            return
-        for start in range(0, take, size):
-            part = slice(start, min(start + size, take))
-            feeds = {name: array[part] for name, array in batch.feeds.items()}
-            yield Batch(feeds, batch.labels[part], batch.names[part])

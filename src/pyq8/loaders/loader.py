@@ -22,8 +22,7 @@ class Loader(ABC):
         self.total = total
         self.preprocess = preprocess
         self.skipped: list[str] = []
-        """Names of the samples left out, filled while iterating: bad images, and those that do not fill
-        the last run of a model that takes a fixed number of samples."""
+        """Names of the unreadable images left out, filled while iterating."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Batch]: ...
