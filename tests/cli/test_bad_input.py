@@ -35,7 +35,7 @@ def quantize(model: object, calib: object, preprocess: str, *more: str) -> tuple
     return run("quantize", str(model), "--calib", str(calib), "--preprocess", preprocess, *more)
 
 
-def refused(done: tuple[int, str, str], out: Path, *words: str) -> None:
+def expect_refused(done: tuple[int, str, str], out: Path, *words: str) -> None:
     code, text, error = done
     assert code == 3
     assert text == ""
@@ -47,14 +47,16 @@ def refused(done: tuple[int, str, str], out: Path, *words: str) -> None:
 
 def test_a_missing_model(tmp_path: Path, photos: Path, digits_preprocess: str) -> None:
     out = tmp_path / "o.onnx"
-    refused(quantize(tmp_path / "no.onnx", photos, digits_preprocess, "-o", str(out)), out, "no.onnx", "no such file")
+    expect_refused(
+        quantize(tmp_path / "no.onnx", photos, digits_preprocess, "-o", str(out)), out, "no.onnx", "no such file"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x89PNG\r\n\x1a\n" + bytes(99)])
 def test_a_file_that_is_no_model(tmp_path: Path, photos: Path, digits_preprocess: str, content: bytes) -> None:
     model, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
     model.write_bytes(content)
-    refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "not")
+    expect_refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "not")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
@@ -64,25 +66,25 @@ def test_a_truncated_model(
     model, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
     whole = Path(digits_model).read_bytes()
     model.write_bytes(whole[: int(len(whole) * share)])
-    refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "cut short")
+    expect_refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "cut short")
 
 
 def test_an_already_quantized_model(tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str) -> None:
     first, out = tmp_path / "first.onnx", tmp_path / "o.onnx"
     assert quantize(digits_model, photos, digits_preprocess, "-o", str(first))[0] == 0
-    refused(quantize(first, photos, digits_preprocess, "-o", str(out)), out, "already quantized", "FP32")
+    expect_refused(quantize(first, photos, digits_preprocess, "-o", str(out)), out, "already quantized", "FP32")
 
 
 def test_a_model_without_convolutions(tmp_path: Path, photos: Path, digits_preprocess: str) -> None:
     model, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
     onnx.save(onnx.parser.parse_model(NO_CONVOLUTION), model)
-    refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "no Conv")
+    expect_refused(quantize(model, photos, digits_preprocess, "-o", str(out)), out, "m.onnx", "no Conv")
 
 
 def test_an_empty_folder(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
     empty, out = tmp_path / "empty", tmp_path / "o.onnx"
     empty.mkdir()
-    refused(quantize(digits_model, empty, digits_preprocess, "-o", str(out)), out, "empty")
+    expect_refused(quantize(digits_model, empty, digits_preprocess, "-o", str(out)), out, "empty")
 
 
 def test_a_corrupt_image_is_named_and_can_be_skipped(
@@ -90,7 +92,7 @@ def test_a_corrupt_image_is_named_and_can_be_skipped(
 ) -> None:
     out = tmp_path / "o.onnx"
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
-    refused(quantize(digits_model, photos, digits_preprocess, "-o", str(out)), out, "broken.jpg", "--skip-bad")
+    expect_refused(quantize(digits_model, photos, digits_preprocess, "-o", str(out)), out, "broken.jpg", "--skip-bad")
     code, text, _ = quantize(digits_model, photos, digits_preprocess, "-o", str(out), "--skip-bad")
     assert code == 0 and "(1 unreadable ones left out)" in text and "4 images" in text
 
@@ -98,7 +100,7 @@ def test_a_corrupt_image_is_named_and_can_be_skipped(
 def test_a_wrong_input_name_in_an_npz(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
     data, out = tmp_path / "d.npz", tmp_path / "o.onnx"
     np.savez(data, pictures=np.zeros((2, 1, 32, 32), np.float32), other=np.zeros((2, 1, 32, 32), np.float32))
-    refused(quantize(digits_model, data, digits_preprocess, "-o", str(out)), out, "pictures", "image")
+    expect_refused(quantize(digits_model, data, digits_preprocess, "-o", str(out)), out, "pictures", "image")
 
 
 def test_nan_in_the_data(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
@@ -106,7 +108,7 @@ def test_nan_in_the_data(tmp_path: Path, digits_model: str, digits_preprocess: s
     array = np.zeros((3, 1, 32, 32), np.float32)
     array[1, 0, 5, 5] = np.nan
     np.savez(data, image=array)
-    refused(quantize(digits_model, data, digits_preprocess, "-o", str(out)), out, "NaN", "1")
+    expect_refused(quantize(digits_model, data, digits_preprocess, "-o", str(out)), out, "NaN", "1")
 
 
 def test_a_disk_that_fills_up(
@@ -122,7 +124,7 @@ def test_a_disk_that_fills_up(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(onnx_ir, "save", full)
-    refused(quantize(digits_model, photos, digits_preprocess, "-o", str(out)), out, "o.onnx", "No space left")
+    expect_refused(quantize(digits_model, photos, digits_preprocess, "-o", str(out)), out, "o.onnx", "No space left")
 
 
 @pytest.mark.parametrize(
