@@ -101,3 +101,11 @@ def test_the_next_command_can_be_pasted(
     assert code == 0
     command = next(line for line in text.splitlines() if line.startswith("next"))
     assert shlex.split(command)[1:] == ["pyq8", "check", digits_model, out, "--data", digits_images]
+
+
+def test_the_command_has_the_defaults_of_the_library() -> None:
+    from pyq8.cli.quantize import command
+    from pyq8.types import Config
+
+    defaults = {p.name: p.default for p in command.params}
+    assert (defaults["observer"], defaults["format_"]) == (Config().observer, Config().format)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,8 +225,3 @@ def _integer_values(executed: onnx.ModelProto) -> set[str]:
         if writes or (node.op_type in MOVING and node.input and node.input[0] in found):
             found.update(node.output)
     return found
-
-
-def count_ops(rows: Sequence[KernelRow]) -> dict[str, int]:
-    """Operator -> how many rows, most first."""
-    return dict(Counter(r.op_type for r in rows).most_common())
