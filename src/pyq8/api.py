@@ -14,10 +14,11 @@ from pyq8 import cpu
 from pyq8.calibrate import calibrate
 from pyq8.errors import ModelError, UsageError
 from pyq8.inference import batch_size, input_specs, single
-from pyq8.loaders import Batch, Loader, Preprocess, open_loader
+from pyq8.loaders import PRESETS, Batch, Loader, Preprocess, open_loader
 from pyq8.model import load
 from pyq8.ops.placement import place
 from pyq8.passes import prepare
+from pyq8.pixel_input import PixelInput, remembered_pixels, take_pixels
 from pyq8.plan import make_plan
 from pyq8.provenance import provenance, remembered_preprocess, remembered_reasons
 from pyq8.result import Result
@@ -57,6 +58,9 @@ def quantize(
     target: str = "auto",
     exclude: Sequence[str] = (),
     bias_correction: bool = True,
+    input: str = "float",
+    layout: str = "nhwc",
+    color: str = "rgb",
     progress: Progress | None = None,
 ) -> Result:
     """Quantize an FP32 ONNX CNN to INT8.
@@ -75,6 +79,10 @@ def quantize(
         target: "vnni", "avx2" (7-bit weights, right on CPUs without VNNI too) or "auto": this CPU.
         exclude: names or patterns of nodes that stay FP32.
         bias_correction: put the mean of the weights' rounding error back into the biases.
+        input: "float" takes what the FP32 model takes; "uint8" takes pixels 0..255, and the normalization of
+            `preprocess` becomes part of the model.
+        layout: of these pixels, "nhwc" or "nchw".
+        color: the order of their channels, "rgb" or "bgr".
         progress: called as images are done.
 
     Raises:
@@ -84,7 +92,10 @@ def quantize(
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
     config = Config(observer, weight_type(target), patterns, format, bias_correction)
     clock = _Clock()
+    pixels = pixel_input(input, layout, color, preprocess)
     original = load(model)
+    if pixels is not None:
+        original, preprocess = take_pixels(original, pixels), pixels.raw
     clock.lap("load")
     prepared, passes = (p := prepare(original)).model, p.passes
     clock.lap("prepare")
@@ -107,7 +118,7 @@ def quantize(
     plan = make_plan(prepared, calibration, config)
     clock.lap("plan")
     quantized = rewrite(prepared, plan, config.format)
-    quantized.metadata_props.update(provenance(config, calibration, plan, loader))
+    quantized.metadata_props.update(provenance(config, calibration, plan, loader, pixels))
     clock.lap("rewrite")
     feeds = [b.feeds for b in kept]
     report = Report(
@@ -168,6 +179,9 @@ def check(
         UsageError: a limit that does not fit the metric.
     """
     fp32, int8 = load(reference), load(candidate, quantized=True)
+    pixels = remembered_pixels(int8)
+    if pixels is not None and input_specs(fp32) != input_specs(int8):
+        fp32 = take_pixels(fp32, pixels)
     check_same_interface(fp32, int8)
     loader = open_loader(
         data,
@@ -208,6 +222,24 @@ def weight_type(target: str) -> QType:
     if target not in ("vnni", "avx2"):
         raise UsageError(f"target {target!r}: known are auto, vnni, avx2")
     return INT8 if target == "vnni" else INT7
+
+
+def pixel_input(input: str, layout: str, color: str, preprocess: Preprocess | str | None) -> PixelInput | None:
+    """What the model takes instead of floats; None for "float".
+
+    Raises:
+        UsageError: an option that cannot be, or no normalization to fold.
+    """
+    if input not in ("float", "uint8"):
+        raise UsageError(f"input {input!r}: known are float, uint8")
+    if input == "float":
+        return None
+    if preprocess is None:
+        raise UsageError(
+            "--input uint8 makes the normalization part of the model: say which, with --preset or --preprocess"
+        )
+    preprocess = PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess
+    return PixelInput(preprocess, layout, color)  # type: ignore[arg-type]  # checked there
 
 
 def check_exact(original: ir.Model, prepared: ir.Model, batch: Batch) -> None:

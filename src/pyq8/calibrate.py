@@ -95,7 +95,7 @@ def make_collectors(placement: Placement, histogram: bool) -> dict[str, Collecto
         producer = root.producer()
         rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
         fixed = rule is not None and isinstance(rule.output, Fixed) and producer in placement.int8
-        if root.const_value is None and not fixed and root.name:
+        if root.const_value is None and not fixed and not placement.is_stored(root) and root.name:
             ranged.add(root.name)
             order[root.name] = None
 

@@ -21,13 +21,26 @@ def producer(value: ir.Value | None, *op_types: str) -> ir.Node | None:
     return node if node is not None and node.domain == "" and node.op_type in op_types else None
 
 
-def only_reader(value: ir.Value) -> ir.Node | None:
-    """The one node that reads `value` once; None if others do or the value is a graph output."""
-    uses = value.uses()
+def only_reader(value: ir.Value, shapes: bool = True) -> ir.Node | None:
+    """The one node that reads `value` once; None if others do or the value is a graph output.
+
+    Without `shapes`, what reads only its shape does not count.
+    """
+    ignored = [] if shapes else shape_readers(value)
+    uses = [use for use in value.uses() if use.node not in ignored]
     if value.is_graph_output() or len(uses) != 1:
         return None
     (use,) = uses
     return use.node
+
+
+READS_SHAPE = ("Shape", "Size")
+"""Operators that read no values."""
+
+
+def shape_readers(value: ir.Value) -> list[ir.Node]:
+    """The nodes that read only the shape of `value`."""
+    return [use.node for use in value.uses() if use.node.op_type in READS_SHAPE and not use.node.domain]
 
 
 def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyq8._version import __version__
 from pyq8.loaders import Loader, Preprocess
+from pyq8.pixel_input import KEY, PixelInput
 from pyq8.stats import Calibration
 from pyq8.types import INT7, Config, Plan
 
@@ -26,7 +27,9 @@ def remembered_reasons(model: ir.Model) -> dict[str, str]:
     return {name: reason for reason, names in groups.items() for name in names}
 
 
-def provenance(config: Config, calibration: Calibration, plan: Plan, loader: Loader) -> dict[str, str]:
+def provenance(
+    config: Config, calibration: Calibration, plan: Plan, loader: Loader, pixels: PixelInput | None = None
+) -> dict[str, str]:
     """What the model file remembers of how it was made."""
     groups: dict[str, list[str]] = {}
     for name, reason in plan.float_nodes.items():
@@ -43,4 +46,6 @@ def provenance(config: Config, calibration: Calibration, plan: Plan, loader: Loa
     }
     if loader.preprocess is not None:
         found["pyq8.preprocess"] = json.dumps(loader.preprocess.preprocess.to_json())
+    if pixels is not None:
+        found[KEY] = json.dumps(pixels.to_json())
     return found

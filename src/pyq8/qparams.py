@@ -12,6 +12,7 @@ from pyq8.errors import CalibrationError
 from pyq8.observers import OBSERVERS, Observer
 from pyq8.ops import Fixed, OpRule, SameAs, find_rule
 from pyq8.ops.placement import Placement
+from pyq8.ops.stored import stored_qparams
 from pyq8.stats import Calibration
 from pyq8.types import UINT8, Array, Config, QParams
 
@@ -29,8 +30,11 @@ def activation_qparams(placement: Placement, calibration: Calibration, config: C
         root = placement.scale_root(value)
         name, root_name = value.name or "", root.name or ""
         if root_name not in by_root:
-            low, high = _range(root, calibration, observer)
-            by_root[root_name] = affine.choose_qparams(low, high, UINT8)
+            producer = root.producer()
+            if producer is not None and placement.is_stored(root):
+                by_root[root_name] = stored_qparams(producer)
+            else:
+                by_root[root_name] = affine.choose_qparams(*_range(root, calibration, observer), UINT8)
         chosen[name] = by_root[root_name]
 
     for node in placement.int8:

@@ -45,7 +45,7 @@ def test_a_network_with_something_for_every_pass() -> None:
 
     # then only what computes in INT8 is left, and the third BatchNormalization became a convolution
     left = [node.op_type for node in prepared.model.graph]
-    assert left == ["Conv", "Relu", "Conv", "Conv", "GlobalAveragePool", "Flatten", "Gemm"]
+    assert left == ["Pad", "Conv", "Relu", "Conv", "Conv", "GlobalAveragePool", "Flatten", "Gemm"]
     assert [v.name for v in prepared.model.graph.outputs] == ["y"]
     feeds = feeds_of(model)
     assert_same(run(prepared.model, feeds), run(model, feeds))
@@ -68,6 +68,7 @@ def test_says_what_each_pass_did() -> None:
         ("fold_batchnorm", "bn4"),
         ("batchnorm_to_conv", "bn3"),
         ("reduce_mean_to_pool", "mean"),
+        ("pad_input_channels", "conv1"),
     ):
         assert expected in changed
     assert "fuse_pad: 1 changed, 0 refused" in str(prepared)

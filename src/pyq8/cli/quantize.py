@@ -37,6 +37,16 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="vnni, avx2 (7-bit weights), or auto: this CPU.",
 )
+@click.option(
+    "--input",
+    "input_",
+    default="float",
+    show_default=True,
+    metavar="NAME",
+    help="What the INT8 model takes: float, as before, or uint8: pixels 0..255, the normalization inside.",
+)
+@click.option("--layout", default="nhwc", show_default=True, metavar="NAME", help="Of uint8 input: nhwc or nchw.")
+@click.option("--color", default="rgb", show_default=True, metavar="NAME", help="Of uint8 input: rgb or bgr.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
 @json_option
 def command(
@@ -52,6 +62,9 @@ def command(
     observer: str,
     format_: str,
     target: str,
+    input_: str,
+    layout: str,
+    color: str,
     exclude: tuple[str, ...],
     json_file: str | None,
 ) -> None:  # fmt: skip
@@ -74,6 +87,7 @@ def command(
     check_writable(out)
     check_writable(json_file, model, out)
     preprocess = find_preprocess(preset, preprocess_file)
+    api.pixel_input(input_, layout, color, preprocess)
     with progress_bars() as progress:
         result = api.quantize(
             model,
@@ -87,6 +101,9 @@ def command(
             format=format_,
             target=target,
             exclude=exclude,
+            input=input_,
+            layout=layout,
+            color=color,
             progress=progress,
         )
     result.save(out)

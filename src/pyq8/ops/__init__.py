@@ -1,11 +1,11 @@
 """What quantization must know of the operators: one table row each, one file a family."""
 
-from pyq8.ops import convolution, elementwise, movement, pooling
-from pyq8.ops.rule import NO_KERNEL, RULES, Fixed, Observed, OpRule, SameAs
+from pyq8.ops import convolution, elementwise, movement, pooling, stored
+from pyq8.ops.rule import NO_KERNEL, RULES, Fixed, Observed, OpRule, SameAs, Stored
 
-__all__ = ["NO_KERNEL", "RULES", "Fixed", "Observed", "OpRule", "SameAs", "find_rule"]
+__all__ = ["NO_KERNEL", "RULES", "Fixed", "Observed", "OpRule", "SameAs", "Stored", "find_rule"]
 
-_FAMILIES = (convolution, elementwise, movement, pooling)
+_FAMILIES = (convolution, elementwise, movement, pooling, stored)
 
 
 def find_rule(op_type: str, domain: str) -> OpRule | None:

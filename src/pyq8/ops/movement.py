@@ -27,9 +27,17 @@ def _pad(node: ir.Node) -> str | None:
     if len(node.inputs) > 2 and (value := node.inputs[2]) is not None:
         if value.const_value is None or not value.is_initializer():
             return "the value it pads with is not a constant"
-        if value.const_value.numpy().any():
+        if value.const_value.numpy().any() and not _pads_pixels(node):
             return "it pads with another value than 0"
     return None
+
+
+def _pads_pixels(node: ir.Node) -> bool:
+    """Whether it works on pixels, of which every value is one of the integers."""
+    source = node.inputs[0].producer() if node.inputs[0] is not None else None
+    while source is not None and source.op_type in ("Reshape", "Transpose"):
+        source = source.inputs[0].producer() if source.inputs[0] is not None else None
+    return source is not None and source.op_type == "DequantizeLinear"
 
 
 for _name in ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split"):

@@ -2,13 +2,13 @@
 
 A node is INT8 when it multiplies by weights, or when it lies between such nodes and an INT8 tensor reaches it.
 So image normalization before the first convolution, and box decoding, NMS, TopK or softmax behind the last one,
-stay FP32 without a flag; what only moves the last one's result moves it as uint8. Bodies of Loop, If and Scan are not
-looked into.
+stay FP32 without a flag; what only moves values right before the first one or right behind the last one moves them as
+uint8. Bodies of Loop, If and Scan are not looked into.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -16,10 +16,12 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.errors import UsageError
-from pyq8.ops import NO_KERNEL, SameAs, find_rule
+from pyq8.ops import NO_KERNEL, SameAs, Stored, find_rule
 
 MOVING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice")
 """What may stand between a detector's head and its post-processing."""
+ENTERING = ("Reshape", "Transpose", "Pad")
+"""What may stand between the input and the first convolution."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class Placement:
         """The INT8 nodes that read `value` as an activation."""
         inside = set(self.int8)
         return [u.node for u in value.uses() if u.node in inside and _is_activation(u.node, u.idx)]
+
+    def is_stored(self, value: ir.Value) -> bool:
+        """Whether `value` is uint8 pixels, which need no quantizing."""
+        producer = value.producer()
+        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        return rule is not None and isinstance(rule.output, Stored) and producer in self.int8
 
     def scale_root(self, value: ir.Value) -> ir.Value:
         """The value whose scale and zero point `value` shares."""
@@ -75,6 +83,7 @@ def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
     for activation, owner in absorbed.items():
         groups.setdefault(owner, []).append(activation)
     leads = _leading(model.graph)
+    entering = _entering(model.graph, excluded)
     int8: list[ir.Node] = []
     reasons: dict[str, str] = {}
     tensors: set[ir.Value] = set()
@@ -87,7 +96,8 @@ def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
         if name in absorbed and absorbed[name] not in reasons:
             continue
         pattern = next((excluded[n] for n in [name, *groups.get(name, [])] if n in excluded), None)
-        reason = _objection(node, leads, started, tensors)
+        enters = node in entering and node not in started
+        reason = None if enters else _objection(node, leads, started, tensors)
         if pattern is not None and (reason is None or name in excluded):
             reason = f"excluded by {pattern!r}"
         if name in absorbed and node in leads and node in started:
@@ -136,6 +146,26 @@ def _moves_on(node: ir.Node, tensors: set[ir.Value]) -> bool:
     producer = source.producer() if source is not None else None
     before = find_rule(producer.op_type, producer.domain) if producer is not None else None
     return before is not None and not before.float_output
+
+
+def _entering(graph: ir.Graph, excluded: Container[str]) -> set[ir.Node]:
+    """Nodes that only move what convolutions read: quantized before them, it is moved as uint8."""
+    takes: set[ir.Node] = set()
+    entering: set[ir.Node] = set()
+    for node in reversed(graph):
+        rule = find_rule(node.op_type, node.domain)
+        if rule is None or rule.check(node) is not None or (node.name or "") in excluded:
+            continue
+        if rule.weight is not None:
+            takes.add(node)
+        elif isinstance(rule.output, Stored):
+            entering.add(node)
+        elif node.op_type in ENTERING and node.outputs[0].dtype == ir.DataType.FLOAT:
+            uses = node.outputs[0].uses()
+            if uses and all(u.node in takes and _is_activation(u.node, u.idx) for u in uses):
+                entering.add(node)
+                takes.add(node)
+    return entering
 
 
 def _activation_reason(node: ir.Node) -> str:

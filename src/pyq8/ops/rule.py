@@ -32,6 +32,11 @@ class Fixed:
     high: float
 
 
+@dataclass(frozen=True)
+class Stored:
+    """The tensor is integers already: the node itself holds their scale and zero point."""
+
+
 def no_objection(_: ir.Node) -> str | None:
     """The check of an operator that is always supported."""
     return None
@@ -62,7 +67,7 @@ class OpRule:
 
     op_type: str
     kernel: tuple[str, str]
-    output: Observed | SameAs | Fixed = Observed()
+    output: Observed | SameAs | Fixed | Stored = Observed()
     inputs: tuple[int, ...] | None = (0,)
     weight: int | None = None
     bias: int | None = None

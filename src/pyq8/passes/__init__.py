@@ -38,10 +38,12 @@ def prepare(model: ir.Model) -> Prepared:
         fold_affine,
         fold_batchnorm,
         fold_constants,
+        fold_pixels,
         fuse_pad,
         hard_sigmoid_to_conv,
         matmul_to_gemm,
         move_stride,
+        pad_input_channels,
         pad_output_channels,
         reduce_mean_to_pool,
         remove_identity,
@@ -52,6 +54,7 @@ def prepare(model: ir.Model) -> Prepared:
         remove_identity,  # first: a weight behind an Identity is a constant only without it
         fold_constants,  # before all that asks "is it constant?"
         fuse_pad,
+        fold_pixels,  # behind fuse_pad: outside the image a pixel is 0 after normalization, not before
         matmul_to_gemm,  # before BatchNorm, which folds into a Gemm
         fold_affine,  # a bias may stand before the BatchNorm ...
         fold_batchnorm,
@@ -63,6 +66,7 @@ def prepare(model: ir.Model) -> Prepared:
         average_pool_to_conv,
         hard_sigmoid_to_conv,
         pad_output_channels,
+        pad_input_channels,
     )
     model = model.clone()
     results = []

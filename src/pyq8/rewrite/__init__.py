@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyq8.ops import OpRule, SameAs, find_rule
+from pyq8.ops import OpRule, SameAs, Stored, find_rule
 from pyq8.registry import Registry
 from pyq8.rewrite import qdq, qoperator
 from pyq8.types import Plan
@@ -58,6 +58,8 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
         node.attributes.pop(NOT_INTEGER.get(node.op_type, ""), None)
         if isinstance(rule.output, SameAs):
             _move(node, rule, tensors)
+        elif isinstance(rule.output, Stored):
+            tensors.stored(node)
         else:
             emit(node, rule, tensors)
     shield(tensors, inside)
@@ -81,7 +83,8 @@ def _move(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     """An operator that moves values works on the uint8 tensor as it is, in either format."""
     import onnx_ir as ir
 
-    from pyq8.graph_edit import set_input
+    from pyq8 import affine
+    from pyq8.graph_edit import constant, set_input
 
     ((index, source),) = rule.activations(node)
     qparams = tensors.qparams(source)
@@ -89,10 +92,11 @@ def _move(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     set_input(node, index, tensors.quantized(source))
     mode = node.attributes.get("mode")
     if node.op_type == "Pad" and (mode is None or mode.as_string() == "constant"):
-        zero = qparams.zero_point.astype(np.uint8)
-        set_input(node, 2, tensors.initializer(f"{node.name}_zero", zero))
-    for value in [v for v in node.outputs if tensors.qparams(v) is not None]:
-        name = tensors.fresh(f"{value.name}_quantized")
-        value.type = ir.TensorType(ir.DataType.UINT8)
-        tensors.produced(value, value, node)
-        value.name = name
+        array = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        value = affine.quantize(np.zeros((), np.float32) if array is None else array.reshape(()), qparams)
+        set_input(node, 2, tensors.initializer(f"{node.name}_value", value))
+    for output in [v for v in node.outputs if tensors.qparams(v) is not None]:
+        name = tensors.fresh(f"{output.name}_quantized")
+        output.type = ir.TensorType(ir.DataType.UINT8)
+        tensors.produced(output, output, node)
+        output.name = name

@@ -6,12 +6,10 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8 import affine
-from pyq8.graph_edit import add_initializer, constant
+from pyq8.graph_edit import READS_SHAPE, add_initializer, constant, shape_readers
 from pyq8.types import INT32, Array, Plan, QParams
 
 DTYPES = {"uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8, "int32": ir.DataType.INT32}
-READS_SHAPE = ("Shape", "Size")
-"""Operators that read no values: they take the uint8 tensor, so that nothing is dequantized for them."""
 
 
 class Tensors:
@@ -64,6 +62,14 @@ class Tensors:
                 self.add_q(value)
         return self._quantized[value]
 
+    def stored(self, node: ir.Node) -> None:
+        """What a DequantizeLinear of the model reads stands for what it computes; FP32 readers go on reading that."""
+        source = node.inputs[0]
+        assert source is not None
+        for reader in shape_readers(node.outputs[0]):
+            reader.replace_input_with(0, source)
+        self._quantized[node.outputs[0]] = source
+
     def add_q(self, value: ir.Value) -> ir.Value:
         """QuantizeLinear of a float value, right behind what computes it."""
         qparams = self._qparams[value]
@@ -97,6 +103,7 @@ class Tensors:
         inside = set(self.plan.int8_nodes)
         readers = [u for u in value.uses() if not (u.node.graph is self.graph and u.node.name in inside)]
         readers = [u for u in readers if u.node is not q.producer()]
+        # what reads no values takes the uint8 tensor, so that nothing is dequantized for it
         shapes = [u for u in readers if u.node.op_type in READS_SHAPE and not u.node.domain]
         for use in shapes:
             use.node.replace_input_with(use.idx, q)
