@@ -43,6 +43,7 @@ def prepare(model: ir.Model) -> Prepared:
         matmul_to_gemm,
         move_stride,
         pad_output_channels,
+        pool_after_conv,
         reduce_mean_to_pool,
         remove_identity,
     )
@@ -61,6 +62,7 @@ def prepare(model: ir.Model) -> Prepared:
         reduce_mean_to_pool,
         move_stride,  # the rest is for speed
         average_pool_to_conv,
+        pool_after_conv,
         hard_sigmoid_to_conv,
         pad_output_channels,
     )
