@@ -41,6 +41,7 @@ def prepare(model: ir.Model) -> Prepared:
         fuse_pad,
         hard_sigmoid_to_conv,
         matmul_to_gemm,
+        merge_shortcut,
         move_stride,
         pad_output_channels,
         pool_after_conv,
@@ -61,6 +62,7 @@ def prepare(model: ir.Model) -> Prepared:
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
         move_stride,  # the rest is for speed
+        merge_shortcut,  # strides are in its way
         average_pool_to_conv,
         pool_after_conv,
         hard_sigmoid_to_conv,
