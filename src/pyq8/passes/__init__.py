@@ -42,9 +42,11 @@ def prepare(model: ir.Model) -> Prepared:
         fuse_pad,
         hard_sigmoid_to_conv,
         matmul_to_gemm,
+        merge_shortcut,
         move_stride,
         pad_input_channels,
         pad_output_channels,
+        pool_after_conv,
         reduce_mean_to_pool,
         remove_identity,
     )
@@ -63,7 +65,9 @@ def prepare(model: ir.Model) -> Prepared:
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
         move_stride,  # the rest is for speed
+        merge_shortcut,  # strides are in its way
         average_pool_to_conv,
+        pool_after_conv,
         hard_sigmoid_to_conv,
         pad_output_channels,
         pad_input_channels,

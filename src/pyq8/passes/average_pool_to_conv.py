@@ -52,7 +52,7 @@ def _replace(node: ir.Node) -> bool:
     if static_int(node, "ceil_mode", 0):
         raise Refuse("it rounds its size up")
     counted = not any(pads) or static_int(node, "count_include_pad", 0)
-    edges = None if counted else _edge_map(source, kernel, strides, pads)
+    edges = None if counted else edge_map(source, kernel, strides, pads)
     size = int(np.prod(kernel))
     weight = np.full((channels, 1, *kernel), 1 / size, np.float32)
     conv = ir.node(
@@ -71,16 +71,15 @@ def _replace(node: ir.Node) -> bool:
     return True
 
 
-def _edge_map(source: ir.Value, kernel: list[int], strides: list[int], pads: list[int]) -> npt.NDArray[np.float32]:
+def edge_map(source: ir.Value, kernel: list[int], strides: list[int], pads: list[int]) -> npt.NDArray[np.float32]:
     """k / n_p for every output pixel, float32 [1, 1, H, W].
 
     Raises:
         Refuse: the image size is not known.
     """
-    assert source.shape is not None
     counts = []
     for axis in (0, 1):
-        length = source.shape[axis + 2]
+        length = source.shape[axis + 2] if source.shape is not None else None
         if not isinstance(length, int):
             raise Refuse("it does not count its padding, and the size of its input is not fixed")
         before, after = pads[axis], pads[axis + 2]
