@@ -45,6 +45,7 @@ def prepare(model: ir.Model) -> Prepared:
         pad_output_channels,
         reduce_mean_to_pool,
         remove_identity,
+        widen_groups,
     )
     from pyq8.passes.shapes import infer_shapes
 
@@ -60,6 +61,7 @@ def prepare(model: ir.Model) -> Prepared:
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
         move_stride,  # the rest is for speed
+        widen_groups,
         average_pool_to_conv,
         hard_sigmoid_to_conv,
         pad_output_channels,
