@@ -42,6 +42,7 @@ def prepare(model: ir.Model) -> Prepared:
         hard_sigmoid_to_conv,
         matmul_to_gemm,
         move_stride,
+        pad_depthwise_channels,
         pad_output_channels,
         reduce_mean_to_pool,
         remove_identity,
@@ -62,8 +63,9 @@ def prepare(model: ir.Model) -> Prepared:
         reduce_mean_to_pool,
         move_stride,  # the rest is for speed
         widen_groups,
-        average_pool_to_conv,
         hard_sigmoid_to_conv,
+        pad_depthwise_channels,  # those that became of HardSigmoid too, around convolutions that may have been grouped
+        average_pool_to_conv,  # only multiples of 16
         pad_output_channels,
     )
     model = model.clone()
