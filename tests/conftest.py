@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from pyq8.datasets import dataset
+
+hypothesis.settings.register_profile("pyq8", deadline=None)  # no test asserts a time
+hypothesis.settings.load_profile("pyq8")
 
 
 @pytest.fixture(scope="session")

@@ -44,11 +44,13 @@ def prepare(model: ir.Model) -> Prepared:
         matmul_to_gemm,
         merge_shortcut,
         move_stride,
+        pad_depthwise_channels,
         pad_input_channels,
         pad_output_channels,
         pool_after_conv,
         reduce_mean_to_pool,
         remove_identity,
+        widen_groups,
     )
     from pyq8.passes.shapes import infer_shapes
 
@@ -66,9 +68,11 @@ def prepare(model: ir.Model) -> Prepared:
         reduce_mean_to_pool,
         move_stride,  # the rest is for speed
         merge_shortcut,  # strides are in its way
-        average_pool_to_conv,
-        pool_after_conv,
+        widen_groups,
         hard_sigmoid_to_conv,
+        pad_depthwise_channels,  # those that became of HardSigmoid too, around convolutions that may have been grouped
+        average_pool_to_conv,  # only multiples of 16
+        pool_after_conv,
         pad_output_channels,
         pad_input_channels,
     )
