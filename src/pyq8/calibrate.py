@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyq8 import cpu
 from pyq8.errors import DataError
 from pyq8.inference import batch_size, single, with_outputs
 from pyq8.observers import OBSERVERS
@@ -20,6 +22,9 @@ from pyq8.types import Array, Config, Feeds
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+IMAGES = 2
+"""Under way at a time."""
+
 Progress = Callable[[int], None]
 """Called with the number of images done since the last call."""
 
@@ -29,7 +34,8 @@ def calibrate(
 ) -> Calibration:
     """Run every image once, alone, and observe it: statistics do not depend on batching or order.
 
-    While ONNX Runtime computes an image, a thread observes the one before it; no more than these two are held.
+    Two images are under way at a time, each computed and observed by a thread of its own with half of the cores:
+    observing, which is single-threaded, then never leaves a core idle. No more than these two are held.
 
     Args:
         model: prepared.
@@ -47,37 +53,42 @@ def calibrate(
     placement = place(model)
     collectors = make_collectors(placement, OBSERVERS.get(config.observer).needs_histogram)
     names = list(collectors)
-    session = model_session(with_outputs(model, names), spin=False)
+    workers = min(IMAGES, cpu.physical_cores())
+    session = model_session(with_outputs(model, names), spin=False, threads=cpu.physical_cores() // workers)
     inputs = {v.name for v in model.graph.inputs}
     outputs = [name for name in names if name not in inputs]
     size = batch_size(model)
     digest = DataDigest()
     samples = 0
-    pending: Future[None] | None = None
 
-    def observe(arrays: list[Array], count: int) -> None:
+    def observe(feeds: Feeds, count: int) -> int:
+        computed = iter(session.run(outputs, feeds))
+        arrays: list[Array] = [feeds[name] if name in inputs else next(computed) for name in names]
         for name, values in zip(names, arrays, strict=True):
             if values.dtype == np.float32:
                 if size == 1 or values.ndim == 0 or values.shape[0] % size:
                     collectors[name].update(values)
                 else:
                     collectors[name].update(values[: values.shape[0] // size * count], count)
+        return count
 
-    with ThreadPoolExecutor(1) as observer:
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[Future[int]] = deque()
+
+        def finish(left: int) -> None:
+            nonlocal samples
+            while len(pending) > left:
+                count = pending.popleft().result()
+                samples += count
+                if progress is not None:
+                    progress(count)
+
         for feeds, count in single(batches, size):
             for i in range(count):
                 digest.update({k: v[i : i + 1] for k, v in feeds.items()})
-            feeds = {k: v for k, v in feeds.items() if k in inputs}
-            computed = iter(session.run(outputs, feeds))
-            arrays: list[Array] = [feeds[name] if name in inputs else next(computed) for name in names]
-            if pending is not None:
-                pending.result()
-            pending = observer.submit(observe, arrays, count)
-            samples += count
-            if progress is not None:
-                progress(count)
-        if pending is not None:
-            pending.result()
+            finish(workers - 1)
+            pending.append(pool.submit(observe, {k: v for k, v in feeds.items() if k in inputs}, count))
+        finish(0)
     if not samples:
         raise DataError("no calibration image came from the loader; give at least one")
     stats = {name: c.stats() for name, c in collectors.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ _SMALLEST_EXPONENT = -120
 
 
 class Collector:
-    """Statistics of one tensor; memory does not grow with what it sees.
+    """Statistics of one tensor; memory does not grow with what it sees. Several threads may update it.
 
     Args:
         name: of the tensor, for messages.
@@ -32,6 +33,7 @@ class Collector:
         self._histogram = histogram
         self._channel_axis = channel_axis
         self._stats: TensorStats | None = None
+        self._lock = Lock()
 
     def update(self, values: Array, images: int = 1) -> None:
         """Add values, float32 of any shape.
@@ -58,7 +60,8 @@ class Collector:
         histogram = _count(values.reshape(-1), low, high) if self._histogram else None
         means = None if self._channel_axis is None else self._means(values, self._channel_axis)
         new = TensorStats(low, high, values.size, histogram, means)
-        self._stats = new if self._stats is None else self._stats + new
+        with self._lock:
+            self._stats = new if self._stats is None else self._stats + new
 
     def _means(self, values: Array, axis: int) -> ChannelMean:
         moved = np.moveaxis(values, axis, 0)
