@@ -1,9 +1,10 @@
 """What quantization must know of the operators: one table row each, one file a family."""
 
 from pyq8.ops import convolution, elementwise, movement, pooling
+from pyq8.ops.movement import READS_SHAPE
 from pyq8.ops.rule import NO_KERNEL, RULES, Fixed, Observed, OpRule, SameAs
 
-__all__ = ["NO_KERNEL", "RULES", "Fixed", "Observed", "OpRule", "SameAs", "find_rule"]
+__all__ = ["NO_KERNEL", "READS_SHAPE", "RULES", "Fixed", "Observed", "OpRule", "SameAs", "find_rule"]
 
 _FAMILIES = (convolution, elementwise, movement, pooling)
 

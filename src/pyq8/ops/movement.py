@@ -9,6 +9,9 @@ from pyq8.ops.rule import OpRule, SameAs, rule
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+READS_SHAPE = ("Shape", "Size")
+"""Operators that read no values: they take the uint8 tensor, so that nothing is dequantized for them."""
+
 
 def _resize(node: ir.Node) -> str | None:
     mode = node.attributes.get("mode")

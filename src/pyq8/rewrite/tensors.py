@@ -7,11 +7,10 @@ import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.graph_edit import add_initializer, constant
+from pyq8.ops import READS_SHAPE
 from pyq8.types import INT32, Array, Plan, QParams
 
 DTYPES = {"uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8, "int32": ir.DataType.INT32}
-READS_SHAPE = ("Shape", "Size")
-"""Operators that read no values: they take the uint8 tensor, so that nothing is dequantized for them."""
 
 
 class Tensors:
