@@ -16,6 +16,7 @@ from pyq8.errors import ModelError, UsageError
 from pyq8.inference import batch_size, input_specs, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
 from pyq8.model import load
+from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
 from pyq8.passes import prepare
 from pyq8.plan import make_plan
@@ -57,6 +58,7 @@ def quantize(
     target: str = "auto",
     exclude: Sequence[str] = (),
     bias_correction: bool = True,
+    placement: str = Config.placement,
     progress: Progress | None = None,
 ) -> Result:
     """Quantize an FP32 ONNX CNN to INT8.
@@ -75,6 +77,7 @@ def quantize(
         target: "vnni", "avx2" (7-bit weights, right on CPUs without VNNI too) or "auto": this CPU.
         exclude: names or patterns of nodes that stay FP32.
         bias_correction: put the mean of the weights' rounding error back into the biases.
+        placement: "cost" leaves FP32 what is estimated faster there, "all" nothing that has an INT8 kernel.
         progress: called as images are done.
 
     Raises:
@@ -82,7 +85,8 @@ def quantize(
         UsageError: an option that cannot be.
     """
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-    config = Config(observer, weight_type(target), patterns, format, bias_correction)
+    config = Config(observer, weight_type(target), patterns, format, bias_correction, placement)
+    PLACEMENTS.get(placement)
     clock = _Clock()
     original = load(model)
     clock.lap("load")

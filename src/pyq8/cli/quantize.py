@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="vnni, avx2 (7-bit weights), or auto: this CPU.",
 )
+@click.option(
+    "--placement",
+    default="cost",
+    show_default=True,
+    metavar="NAME",
+    help="cost: FP32 where that is estimated faster; all: INT8 wherever there is a kernel.",
+)
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
 @json_option
 def command(
@@ -52,6 +59,7 @@ def command(
     observer: str,
     format_: str,
     target: str,
+    placement: str,
     exclude: tuple[str, ...],
     json_file: str | None,
 ) -> None:  # fmt: skip
@@ -86,6 +94,7 @@ def command(
             observer=observer,
             format=format_,
             target=target,
+            placement=placement,
             exclude=exclude,
             progress=progress,
         )

@@ -1,6 +1,6 @@
-"""Which node computes in INT8, which stays FP32, and why.
+"""Which node can compute in INT8, which stays FP32, and why.
 
-A node is INT8 when it multiplies by weights, or when it lies between such nodes and an INT8 tensor reaches it.
+A node can be INT8 when it multiplies by weights, or when it lies between such nodes and an INT8 tensor reaches it.
 So image normalization before the first convolution, and box decoding, NMS, TopK or softmax behind the last one,
 stay FP32 without a flag; what only moves the last one's result moves it as uint8. Bodies of Loop, If and Scan are not
 looked into.
@@ -8,7 +8,7 @@ looked into.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -59,12 +59,13 @@ class Placement:
         return self.scale_root(source)
 
 
-def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
+def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str] | None = None) -> Placement:
     """Decide for every node.
 
     Args:
         model: prepared.
         exclude: names or fnmatch patterns of nodes that stay FP32.
+        costly: name -> why, of nodes that could be INT8 and stay FP32 because that is faster, see `by_cost`.
 
     Raises:
         UsageError: a pattern matches no node.
@@ -87,7 +88,7 @@ def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
         if name in absorbed and absorbed[name] not in reasons:
             continue
         pattern = next((excluded[n] for n in [name, *groups.get(name, [])] if n in excluded), None)
-        reason = _objection(node, leads, started, tensors)
+        reason = (costly or {}).get(name) or _objection(node, leads, started, tensors)
         if pattern is not None and (reason is None or name in excluded):
             reason = f"excluded by {pattern!r}"
         if name in absorbed and node in leads and node in started:
