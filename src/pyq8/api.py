@@ -16,6 +16,7 @@ from pyq8.errors import ModelError, UsageError
 from pyq8.inference import batch_size, input_specs, single
 from pyq8.loaders import PRESETS, Batch, Loader, Preprocess, open_loader
 from pyq8.model import load
+from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
 from pyq8.passes import prepare
 from pyq8.pixel_input import PixelInput, remembered_pixels, take_pixels
@@ -61,6 +62,7 @@ def quantize(
     input: str = "float",
     layout: str = "nhwc",
     color: str = "rgb",
+    placement: str = Config.placement,
     progress: Progress | None = None,
 ) -> Result:
     """Quantize an FP32 ONNX CNN to INT8.
@@ -83,6 +85,7 @@ def quantize(
             `preprocess` becomes part of the model.
         layout: of these pixels, "nhwc" or "nchw".
         color: the order of their channels, "rgb" or "bgr".
+        placement: "cost" leaves FP32 what is estimated faster there, "all" nothing that has an INT8 kernel.
         progress: called as images are done.
 
     Raises:
@@ -90,7 +93,8 @@ def quantize(
         UsageError: an option that cannot be.
     """
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-    config = Config(observer, weight_type(target), patterns, format, bias_correction)
+    config = Config(observer, weight_type(target), patterns, format, bias_correction, placement)
+    PLACEMENTS.get(placement)
     clock = _Clock()
     pixels = pixel_input(input, layout, color, preprocess)
     original = load(model)

@@ -61,6 +61,7 @@ class Result:
             "version": __version__,
             "observer": self.config.observer,
             "format": self.config.format,
+            "placement": self.config.placement,
             "samples": self.calibration.samples,
             "data_sha256": self.calibration.data_sha256,
             "skipped": list(self.skipped),

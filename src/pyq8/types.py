@@ -102,6 +102,7 @@ class Config:
         exclude: node names or patterns (fnmatch) that stay FP32.
         format: "qdq" or "qoperator".
         bias_correction: put the mean of the weights' rounding error back into the bias.
+        placement: "cost" leaves FP32 what is estimated faster there; "all" is INT8 wherever there is a kernel.
     """
 
     observer: str = "percentile"
@@ -109,6 +110,7 @@ class Config:
     exclude: tuple[str, ...] = ()
     format: str = "qdq"
     bias_correction: bool = True
+    placement: str = "cost"
 
 
 @dataclass(frozen=True)

@@ -129,8 +129,8 @@ def test_a_disk_that_fills_up(
 
 @pytest.mark.parametrize(
     "options",
-    [["--observer", "mxe"], ["--format", "qqd"], ["--target", "arm"], ["--exclude", "nothing-like-this"],
-     ["--preset", "imagenet"], ["--samples", "0"], ["--nonsense"]],
+    [["--observer", "mxe"], ["--format", "qqd"], ["--target", "arm"], ["--placement", "cots"],
+     ["--exclude", "nothing-like-this"], ["--preset", "imagenet"], ["--samples", "0"], ["--nonsense"]],
 )  # fmt: skip
 def test_wrong_usage_exits_with_2(
     tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str, options: list[str]
@@ -253,5 +253,7 @@ def test_the_library_names_what_it_does_not_take(photos: Path, digits_model: str
         pyq8.quantize(onnx.load(digits_model), photos)
     with pytest.raises(pyq8.UsageError, match="did you mean 'imagenet'"):
         pyq8.quantize(digits_model, photos, preprocess="imagnet")
+    with pytest.raises(pyq8.UsageError, match="did you mean 'cost'"):
+        pyq8.quantize(digits_model, photos / "missing", placement="cots")  # before the data is looked at
     with pytest.raises(pyq8.UsageError, match="'nothing' matches no node"):
         pyq8.quantize(digits_model, photos, exclude="nothing")

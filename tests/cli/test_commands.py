@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyq8.model import load
 from tests.cli.run import run
 
 
@@ -35,7 +36,19 @@ def test_quantize_says_what_happened_in_about_ten_lines(quantized: tuple[Path, s
 def test_the_json_holds_plan_report_and_passes(quantized: tuple[Path, str, dict[str, object]]) -> None:
     data = quantized[2]
     assert data["kind"] == "pyq8 quantize" and data["schema"] == 1
+    assert data["placement"] == "cost"
     assert {"plan", "report", "passes", "seconds", "peak_rss_mib", "samples", "version"} <= set(data)
+
+
+def test_the_placement_that_was_asked_for_is_remembered(
+    tmp_path: Path, digits_model: str, digits_images: str, digits_preprocess: str
+) -> None:
+    out = tmp_path / "all.onnx"
+    code, text, _ = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
+                        "--samples", "2", "--placement", "all", "-o", str(out), "--json", "-")  # fmt: skip
+    assert code == 0
+    assert json.loads(text)["placement"] == "all"
+    assert load(out, quantized=True).metadata_props["pyq8.placement"] == "all"
 
 
 def test_check_uses_the_preprocessing_that_the_model_remembers(
@@ -109,3 +122,4 @@ def test_the_command_has_the_defaults_of_the_library() -> None:
 
     defaults = {p.name: p.default for p in command.params}
     assert (defaults["observer"], defaults["format_"]) == (Config().observer, Config().format)
+    assert defaults["placement"] == Config().placement

@@ -6,6 +6,7 @@ import pytest
 from pyq8.graph_edit import constant, static_int
 from pyq8.metrics.sqnr import sqnr
 from pyq8.passes import prepare, widen_groups
+from pyq8.types import Config
 from tests.passes.equivalence import apply, ops, refusal
 from tests.small_models import FORMATS, Weights, check_case, parse, quantized
 
@@ -127,7 +128,7 @@ def test_a_resnext_block_runs_on_the_packed_kernels_and_loses_nothing_by_it() ->
     model = parse(RESNEXT, RESNEXT_WEIGHTS)
 
     # when
-    plain, wide = quantized(model), quantized(prepare(model).model)
+    plain, wide = quantized(model, Config(placement="all")), quantized(prepare(model).model)
 
     # then
     convs = ("stem", "reduce", "grouped", "expand", "last")

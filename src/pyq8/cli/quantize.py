@@ -47,6 +47,13 @@ if TYPE_CHECKING:
 )
 @click.option("--layout", default="nhwc", show_default=True, metavar="NAME", help="Of uint8 input: nhwc or nchw.")
 @click.option("--color", default="rgb", show_default=True, metavar="NAME", help="Of uint8 input: rgb or bgr.")
+@click.option(
+    "--placement",
+    default="cost",
+    show_default=True,
+    metavar="NAME",
+    help="cost: FP32 where that is estimated faster; all: INT8 wherever there is a kernel.",
+)
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
 @json_option
 def command(
@@ -65,6 +72,7 @@ def command(
     input_: str,
     layout: str,
     color: str,
+    placement: str,
     exclude: tuple[str, ...],
     json_file: str | None,
 ) -> None:  # fmt: skip
@@ -100,6 +108,7 @@ def command(
             observer=observer,
             format=format_,
             target=target,
+            placement=placement,
             exclude=exclude,
             input=input_,
             layout=layout,

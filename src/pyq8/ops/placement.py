@@ -1,6 +1,6 @@
-"""Which node computes in INT8, which stays FP32, and why.
+"""Which node can compute in INT8, which stays FP32, and why.
 
-A node is INT8 when it multiplies by weights, or when it lies between such nodes and an INT8 tensor reaches it.
+A node can be INT8 when it multiplies by weights, or when it lies between such nodes and an INT8 tensor reaches it.
 So image normalization before the first convolution, and box decoding, NMS, TopK or softmax behind the last one,
 stay FP32 without a flag; what only moves values right before the first one or right behind the last one moves them as
 uint8. Bodies of Loop, If and Scan are not looked into.
@@ -8,7 +8,7 @@ uint8. Bodies of Loop, If and Scan are not looked into.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -67,12 +67,13 @@ class Placement:
         return self.scale_root(source)
 
 
-def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
+def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str] | None = None) -> Placement:
     """Decide for every node.
 
     Args:
         model: prepared.
         exclude: names or fnmatch patterns of nodes that stay FP32.
+        costly: name -> why, of nodes that could be INT8 and stay FP32 because that is faster, see `by_cost`.
 
     Raises:
         UsageError: a pattern matches no node.
@@ -83,7 +84,7 @@ def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
     for activation, owner in absorbed.items():
         groups.setdefault(owner, []).append(activation)
     leads = _leading(model.graph)
-    entering = _entering(model.graph, excluded)
+    entering = _entering(model.graph, {*excluded, *(costly or {})})
     int8: list[ir.Node] = []
     reasons: dict[str, str] = {}
     tensors: set[ir.Value] = set()
@@ -97,7 +98,7 @@ def place(model: ir.Model, exclude: Sequence[str] = ()) -> Placement:
             continue
         pattern = next((excluded[n] for n in [name, *groups.get(name, [])] if n in excluded), None)
         enters = node in entering and node not in started
-        reason = None if enters else _objection(node, leads, started, tensors)
+        reason = (costly or {}).get(name) or (None if enters else _objection(node, leads, started, tensors))
         if pattern is not None and (reason is None or name in excluded):
             reason = f"excluded by {pattern!r}"
         if name in absorbed and node in leads and node in started:

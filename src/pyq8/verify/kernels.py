@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyq8.ops.fast_path import missed_condition
+
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
@@ -193,8 +195,7 @@ def _fp32_reason(node: ir.Node) -> str:
 def slow_reason(node: onnx.NodeProto, initializers: Mapping[str, onnx.TensorProto]) -> str:
     """Which condition of MLAS's fast QLinearConv a node misses; "" for none.
 
-    Source: onnxruntime qlinearconv.cc and mlas convsym.cpp. Weights int8 with zero point 0; one group: at least 16
-    output channels, input and output channels multiples of 4; depthwise: channels a multiple of 16.
+    The weights must be int8 with zero point 0; the rest is in `pyq8.ops.fast_path`.
     """
     weight, zero_point = initializers.get(node.input[3]), initializers.get(node.input[5])
     if weight is None or weight.data_type != 3 or zero_point is None:
@@ -202,17 +203,7 @@ def slow_reason(node: onnx.NodeProto, initializers: Mapping[str, onnx.TensorProt
     if any(zero_point.raw_data) or any(zero_point.int32_data):
         return "its weight has a zero point"
     group = next((a.i for a in node.attribute if a.name == "group"), 1)
-    out_channels, in_channels = weight.dims[0], weight.dims[1]
-    if group == 1:
-        if out_channels < 16:
-            return f"{out_channels} output channels are fewer than 16"
-        for kind, count in (("input", in_channels), ("output", out_channels)):
-            if count % 4:
-                return f"{count} {kind} channels are no multiple of 4"
-        return ""
-    if in_channels == 1 and out_channels == group:
-        return f"{group} depthwise channels are no multiple of 16" if group % 16 else ""
-    return f"it has {group} groups"
+    return missed_condition(group, weight.dims[1], weight.dims[0])
 
 
 def _integer_values(executed: onnx.ModelProto) -> set[str]:
