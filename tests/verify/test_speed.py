@@ -116,6 +116,7 @@ def test_every_batch_with_every_number_of_threads(model: Path, other: Path, monk
     assert [threads for job, _, threads, _ in started if job == "peak"] == [1, 2]
     assert [job for job, *_ in started[:4]] == ["examine", "examine", "peak", "peak"]
     assert report.int8_peaks == {1: 100, 2: 200}
+    assert [row.int8_peak_share for row in report.rows[::4]] == [125 / 100, 250 / 200]  # images/s, 1 G-op each, peak
 
 
 @pytest.mark.parametrize(("rounds", "heading"), [(5, "[worst, best]"), (6, "[97% interval]")])
@@ -180,7 +181,10 @@ def test_a_missing_model_is_reported_before_anything_is_started(model: Path, mon
      ({"threads": ()}, "threads of nothing"), ({"rounds": 0}, "rounds 0: "), ({"seconds": -1}, "seconds -1: "),
      ({"seconds": float("nan")}, "seconds nan: "), ({"seconds": float("inf")}, "seconds inf: ")],
 )  # fmt: skip
-def test_numbers_that_cannot_be_are_refused(model: Path, wrong: dict[str, Any], said: str) -> None:
+def test_numbers_that_cannot_be_are_refused(
+    model: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], said: str
+) -> None:
+    fake(monkeypatch, {"m.onnx": [1] * 6})
     with pytest.raises(UsageError, match=said):
         time_models([model], **wrong)
 

@@ -11,6 +11,7 @@ import pytest
 
 from pyq8.errors import ModelError
 from pyq8.verify import stopwatch
+from pyq8.verify.trace import Event
 
 
 @pytest.fixture
@@ -39,16 +40,24 @@ def test_it_prints_one_json_line_a_job(model: str, tmp_path: Path, capsys: pytes
     assert examined == {"macs": 0.0}
 
 
-def test_a_profile_leaves_the_warm_up_out(model: str, tmp_path: Path) -> None:
+def test_a_profile_is_the_median_of_the_calls_after_the_warm_up(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [(call, 1e6) for call in range(stopwatch.WARMUP)] + [
+        (3, 1.0),
+        (3, 2.0),
+        (4, 9.0),
+        (5, 5.0),
+    ]  # two in a loop
+    events = [Event(call, "n", "Relu", ms, (), ()) for call, ms in times]
+    monkeypatch.setattr(stopwatch, "read_trace", lambda _: events)
     found = stopwatch.profile(model, batch=1, threads=1, seconds=0, folder=str(tmp_path), size=(8, 8))
-    assert found["calls"] == 3
-    ((name, op_type, ms),) = found["nodes"]
-    assert op_type == "Relu" and name and ms >= 0
+    assert found == {"calls": 3, "nodes": [["n", "Relu", 5.0]]}
 
 
 def test_a_profile_does_not_grow_without_end(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stopwatch, "PROFILED", 4)
-    found = stopwatch.profile(model, batch=1, threads=1, seconds=60, folder=str(tmp_path), size=(8, 8))
+    found = stopwatch.profile(model, batch=1, threads=1, seconds=1, folder=str(tmp_path), size=(8, 8))
     assert found["calls"] == 4
 
 
