@@ -34,6 +34,8 @@ def session(
     optimized_path: str | os.PathLike[str] | None = None,
     spin: bool = True,
     exact: bool | None = None,
+    profile: str | os.PathLike[str] | None = None,
+    prepack: bool = True,
 ) -> onnxruntime.InferenceSession:
     """An ordinary `onnxruntime.InferenceSession` on the CPU, options set right.
 
@@ -48,6 +50,8 @@ def session(
         exact: sum u8 x s8 products without saturation on CPUs that lack VNNI (ONNX Runtime turns
             weights beyond -64..64 into u8 there, which is slower). None: only where VNNI is missing.
             With VNNI it only costs speed.
+        profile: start of the path at which `end_profiling()` writes what took how long.
+        prepack: lay weights out for the kernels. False is slower, and a profile then has their shapes.
 
     Raises:
         ModelError: ONNX Runtime refuses the model.
@@ -61,6 +65,10 @@ def session(
     options.add_session_config_entry("session.force_spinning_stop", "0" if spin else "1")
     exact = not cpu.has_vnni() if exact is None else exact
     options.add_session_config_entry("session.x64quantprecision", "1" if exact else "0")
+    options.add_session_config_entry("session.disable_prepacking", "0" if prepack else "1")
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = os.fspath(profile)
     if optimized_path is not None:
         path = Path(optimized_path)
         options.optimized_model_filepath = str(path)

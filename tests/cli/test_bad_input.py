@@ -242,10 +242,46 @@ def test_check_of_models_with_other_fixed_batches(
     assert done[0] == code and ("own quantized version" in done[2]) == (code == 3)
 
 
-@pytest.mark.parametrize("batch", ["0", "1,-4", "", "one"])
-def test_bench_of_no_batch(digits_model: str, batch: str) -> None:
-    code, text, error = run("bench", digits_model, "--batch", batch)
-    assert code == 2 and text == "" and "--batch" in error and error.count("\n") == 1
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--batch", "0"), ("--batch", "1,-4"), ("--batch", ""), ("--batch", "one"), ("--threads", "0"), ("--threads", "x"),
+     ("--threads", "1,"), ("--size", "8"), ("--size", "8x"), ("--size", "0x8"), ("--size", "axb"), ("--size", "1x2x3")],
+)  # fmt: skip
+def test_bench_of_numbers_that_cannot_be(digits_model: str, option: str, value: str) -> None:
+    code, text, error = run("bench", digits_model, option, value)
+    assert code == 2 and text == "" and f"{option} {value!r}" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("none.onnx", "no such file"), (".", "a folder"), ("junk.onnx", "onnxruntime cannot load it")]
+)
+def test_bench_of_no_model(tmp_path: Path, digits_model: str, name: str, said: str) -> None:
+    (tmp_path / "junk.onnx").write_bytes(b"junk")
+    file = tmp_path / "b.json"
+    code, text, error = run("bench", digits_model, str(tmp_path / name), "--json", str(file))
+    assert code == 3 and text == "" and said in error and error.count("\n") == 1
+    assert not file.exists()
+
+
+def test_bench_at_another_batch_than_the_models(tmp_path: Path, digits_model: str) -> None:
+    model = onnx.load(digits_model)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, tmp_path / "one.onnx")
+    code, text, error = run("bench", str(tmp_path / "one.onnx"), "--batch", "1,4")
+    assert code == 3 and text == "" and "is fixed at 1, not 4" in error and error.count("\n") == 1
+
+
+def test_an_interrupted_bench_leaves_nothing(
+    tmp_path: Path, digits_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", interrupt)
+    code, text, error = run("bench", digits_model, "--json", str(tmp_path / "b.json"))
+    assert (code, text, error.strip()) == (130, "", "pyq8: interrupted; nothing was written")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_library_names_what_it_does_not_take(photos: Path, digits_model: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pyq8.errors import UsageError
 from pyq8.model import load
 from tests.cli.run import run
 
@@ -94,8 +97,41 @@ def test_inspect_of_an_fp32_model_finds_no_int8(digits_model: str) -> None:
 def test_bench_prints_a_ratio(quantized: tuple[Path, str, dict[str, object]], digits_model: str) -> None:
     code, text, _ = run("bench", digits_model, str(quantized[0]), "--rounds", "1", "--seconds", "0", "--json", "-")
     assert code == 0
-    rows = json.loads(text)["reports"][0]["rows"]
+    data = json.loads(text)
+    assert (data["kind"], data["schema"]) == ("pyq8 bench", 2)
+    rows = data["rows"]
     assert rows[0]["ratio"] == 1 and rows[1]["ratio"] > 0
+    assert all(row["gops"] > 0 and row["int8_peak_share"] > 0 for row in rows)
+
+
+def test_bench_hands_its_options_on(monkeypatch: pytest.MonkeyPatch, digits_model: str) -> None:
+    from pyq8.verify import speed
+
+    asked: dict[str, Any] = {}
+
+    def time_models(models: tuple[str, ...], **options: Any) -> Any:
+        asked.update(options, models=models)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(speed, "time_models", time_models)
+    run("bench", digits_model, digits_model, "--batch", "1,16", "--threads", "1,2", "--rounds", "3", "--seconds", "0.5",
+        "--size", "320X300", "--profile")  # fmt: skip
+
+    del asked["progress"]
+    assert asked == {"models": (digits_model, digits_model), "batch": [1, 16], "threads": [1, 2], "rounds": 3,
+                     "seconds": 0.5, "size": (320, 300), "profile": True}  # fmt: skip
+
+
+def test_a_profile_of_one_model_says_what_to_compare_it_with(digits_model: str, tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    code, text, _ = run("bench", digits_model, "--rounds", "1", "--seconds", "0", "--profile", "--json", str(file))
+    assert code == 0
+    assert "slowest nodes" in text
+    assert text.endswith("give the FP32 model first and the INT8 model behind it\n")
+    data = json.loads(file.read_text())
+    (profile,) = data["profiles"]
+    assert profile["operators"][0]["op_type"] == "Conv" and data["comparisons"] == []
+    assert "/stem/conv/Conv" in {node["name"] for node in profile["nodes"]}
 
 
 def test_demo_passes(tmp_path: Path) -> None:
@@ -123,3 +159,14 @@ def test_the_command_has_the_defaults_of_the_library() -> None:
     defaults = {p.name: p.default for p in command.params}
     assert (defaults["observer"], defaults["format_"]) == (Config().observer, Config().format)
     assert defaults["placement"] == Config().placement
+
+
+def test_bench_has_the_defaults_of_the_library() -> None:
+    from pyq8.cli.bench import command
+    from pyq8.verify.speed import time_models
+
+    library = inspect.signature(time_models).parameters
+    defaults = {p.name: p.default for p in command.params}
+    assert defaults["batch"] == str(library["batch"].default)
+    for name in ("rounds", "seconds"):
+        assert defaults[name] == library[name].default

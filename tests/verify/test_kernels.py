@@ -57,6 +57,14 @@ def test_the_counts() -> None:
         assert KernelReport.from_json(json.loads(json.dumps(report.to_json()))) == report
 
 
+def test_an_fp32_convolution_is_found_behind_what_was_folded_into_it() -> None:
+    weights: Weights = {"w": (16, 8, 3, 3), **dict.fromkeys("sbm", (16,)), "v": np.ones(16, np.float32)}
+    text = """g (float[1, 8, 9, 9] x) => (float[N, C, H, W] y) {
+        [conv] a = Conv(x, w)  c = BatchNormalization(a, s, b, m, v)  d = Relu(c)  y = MaxPool<kernel_shape = [2, 2]>(d)
+    }"""
+    assert rows(parse(text, weights))["conv"].kernel == "com.microsoft.nchwc.Conv"
+
+
 def test_a_float_model_names_its_float_kernels() -> None:
     found = rows(between("[r] b = Relu(a)"))
 

@@ -1,12 +1,10 @@
 """Intent is not proof: read the graph that ONNX Runtime really executes, and map it back.
 
-The graph after all optimizations is written by ONNX Runtime itself. A node of the file is found again by its name
-(the layout pass appends `_token_N`); one that is not there was fused into another, or folded.
+The graph after all optimizations is written by ONNX Runtime itself.
 """
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyq8.ops.fast_path import missed_condition
+from pyq8.verify.executed import find_executed, with_names
 
 if TYPE_CHECKING:
     import onnx
@@ -33,8 +32,6 @@ MOVING = frozenset(
 """Operators whose output has the type of their first input."""
 FLOAT_RESULT = frozenset({"ConvInteger", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"})
 """INT8 kernels that write no 8-bit tensor."""
-EPILOGUE = frozenset("Relu Clip LeakyRelu Sigmoid Tanh HardSigmoid HardSwish Add Sum".split())
-"""What ONNX Runtime fuses into the FP32 convolution before it."""
 QGEMM_OUTPUT_SCALE = 7
 """Without this input, QGemm writes float32."""
 _BOUNDARY = frozenset({"QuantizeLinear", "DequantizeLinear"})
@@ -116,52 +113,29 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
         ModelError: ONNX Runtime cannot load it.
     """
     import onnx
-    from onnx_ir.passes import common
 
     from pyq8.sessions import model_session
 
-    if len({node.name for node in model.graph if node.name}) < len(model.graph):
-        model = model.clone()
-        common.NameFixPass()(model)
+    model = with_names(model)
     with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
         path = Path(folder) / "executed.onnx"
         model_session(model, optimized_path=path)
         executed = onnx.load(path, load_external_data=False)
     initializers = {t.name: t for t in executed.graph.initializer}
-    by_name = {_original(node.name): node for node in executed.graph.node}
-    by_name |= {node.name: node for node in executed.graph.node}
+    found = find_executed(model.graph, executed.graph.node)
     integer = _integer_values(executed)
     rows = []
     for node in model.graph:
         if node.op_type in _BOUNDARY or node.op_type == "Constant" or _copies(node):
             continue
         name = node.name or ""
-        runs = by_name.get(name) or _channels_first(node, by_name)
-        rows.append(_row(node, runs, integer, initializers, (reasons or {}).get(name, "")))
+        rows.append(_row(node, found.get(name), integer, initializers, (reasons or {}).get(name, "")))
     return KernelReport(tuple(rows))
 
 
 def _copies(node: ir.Node) -> bool:
     """Whether it only keeps ONNX Runtime from quantizing the node behind it, see rewrite."""
     return node.op_type == "Sum" and len(node.inputs) == 1
-
-
-def _original(name: str) -> str:
-    return re.sub(r"_token_\d+$", "", name)
-
-
-def _channels_first(node: ir.Node, by_name: Mapping[str, onnx.NodeProto]) -> onnx.NodeProto | None:
-    """What runs an FP32 node in the blocked NCHWc layout: it is called after the last output that it computes."""
-    value = node.outputs[0]
-    for _ in range(3):
-        runs = by_name.get(f"{value.name}_nchwc")
-        if runs is not None:
-            return runs if runs.op_type == node.op_type else None
-        readers = [use.node for use in value.uses()]
-        if node.op_type != "Conv" or len(readers) != 1 or readers[0].op_type not in EPILOGUE:
-            return None
-        value = readers[0].outputs[0]
-    return None
 
 
 def _row(

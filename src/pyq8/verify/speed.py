@@ -6,17 +6,14 @@ every model anew, every other round in reverse order, and speeds are compared wi
 
 from __future__ import annotations
 
-import json
+import math
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib import metadata
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,170 +21,165 @@ from pyq8 import cpu
 from pyq8._version import __version__
 from pyq8.errors import ModelError, UsageError
 from pyq8.types import Feeds
+from pyq8.verify.child import run_alone
+from pyq8.verify.inputs import Size
+from pyq8.verify.median import median_interval
+from pyq8.verify.noise import CpuWatch, Noise
+from pyq8.verify.profile import profile_model
+from pyq8.verify.runners import is_openvino
+from pyq8.verify.speed_report import SpeedReport, SpeedRow
 
-
-@dataclass(frozen=True)
-class SpeedRow:
-    """One model's speed.
-
-    Args:
-        path: of the model.
-        batch: samples a call.
-        median_ms: milliseconds a call; the median over rounds of each round's median.
-        p90_ms: the same of each round's 90th percentile.
-        images_per_s: batch / median.
-        ratio: how many times as fast as the first model; the median over rounds.
-        ratio_low: in the worst round.
-        ratio_high: in the best round.
-        peak_rss_mib: the most memory of any round's process, interpreter and libraries included.
-    """
-
-    path: str
-    batch: int
-    median_ms: float
-    p90_ms: float
-    images_per_s: float
-    ratio: float
-    ratio_low: float
-    ratio_high: float
-    peak_rss_mib: float
-
-
-@dataclass(frozen=True)
-class SpeedReport:
-    """The speeds of several models on one machine; the first is what the others are compared with.
-
-    Args:
-        rows: one a model, in the order asked for.
-        threads: of an operator.
-        cpu: one line about the machine.
-        versions: package -> version.
-    """
-
-    rows: tuple[SpeedRow, ...]
-    threads: int
-    cpu: str
-    versions: Mapping[str, str]
-
-    __hash__ = None  # type: ignore[assignment]  # holds a mapping
-
-    def __str__(self) -> str:
-        width = max(len("model"), *(len(row.path) for row in self.rows))
-        lines = [
-            f"{'model':{width}}  batch        ms       p90    images/s  speedup [worst, best]   peak MiB",
-            *(
-                f"{row.path:{width}}  {row.batch:5d} {row.median_ms:9.2f} {row.p90_ms:9.2f} "
-                f"{row.images_per_s:11.1f}  {row.ratio:6.2f}x "
-                f"{f'[{row.ratio_low:.2f}, {row.ratio_high:.2f}]':15} {row.peak_rss_mib:8.0f}"
-                for row in self.rows
-            ),
-            f"{self.threads} thread{'s' if self.threads > 1 else ''}; {self.cpu}; "
-            + ", ".join(f"{name} {version}" for name, version in self.versions.items()),
-        ]
-        return "\n".join(lines)
-
-    def to_json(self) -> dict[str, Any]:
-        """A dict that `from_json` reads back."""
-        rows = [asdict(row) for row in self.rows]
-        return {"rows": rows, "threads": self.threads, "cpu": self.cpu, "versions": dict(self.versions)}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> SpeedReport:
-        """The inverse of `to_json`."""
-        rows = tuple(SpeedRow(**row) for row in data["rows"])
-        return cls(rows, data["threads"], data["cpu"], dict(data["versions"]))
+__all__ = ["SpeedReport", "SpeedRow", "time_models"]
 
 
 def time_models(
     paths: Sequence[str | os.PathLike[str]],
     *,
-    batch: int = 1,
-    threads: int | None = None,
-    rounds: int = 5,
+    batch: int | Sequence[int] = 1,
+    threads: int | Sequence[int] | None = None,
+    rounds: int = 6,
     seconds: float = 1.0,
+    size: Size | None = None,
     feeds: Feeds | None = None,
+    profile: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> SpeedReport:
-    """Time the models, alone and in turn.
+    """Time the models, alone and in turn, at every batch with every number of threads.
 
         ratio = median over rounds of (time of the first model / time of the model)
 
     Args:
-        paths: of the models; the first is the yardstick.
+        paths: of the models, ONNX or OpenVINO's `NAME.xml`; the first is the yardstick.
         batch: samples a call.
         threads: of an operator; None for the physical cores this process may use.
-        rounds: how often every model is started.
+        rounds: how often every model is started in a setting; 6 are the fewest that give a 95 % interval.
         seconds: how long a model runs in a round.
+        size: (height, width) of images whose size the model leaves open; see `pyq8.verify.inputs`.
         feeds: real inputs; None for seeded noise.
+        profile: run every ONNX model once more with ONNX Runtime's profiler.
         progress: called with (processes done, processes in all).
 
     Raises:
         UsageError: a number that cannot be, or no models.
-        ModelError: a model does not load or run; says which and why.
+        ModelError: a model does not load or run; says which and why. Before anything is timed, where
+            one call at the largest batch shows it.
     """
     names = [os.fspath(path) for path in paths]
-    threads = cpu.physical_cores() if threads is None else threads
-    if not names or min(batch, threads, rounds) < 1 or not seconds >= 0:
-        raise UsageError(
-            f"cannot time {len(names)} models with batch {batch}, {threads} threads, "
-            f"{rounds} rounds of {seconds} s: at least one of each"
-        )
+    batches = _several(batch)
+    counts = _several(cpu.physical_cores() if threads is None else threads)
+    _check(names, batches, counts, rounds, seconds)
+    settings = [{"threads": count, "batch": n} for count in counts for n in batches]
+    profiled = [name for name in names if profile and not is_openvino(name)]
+    step = _Steps(len(names) + len(counts) + len(settings) * (rounds * len(names) + len(profiled)), progress)
+    rows: list[SpeedRow] = []
+    runtimes: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
+        shared: dict[str, Any] = {"size": size}
+        if feeds is not None:
+            shared["feeds"] = str(Path(folder) / "feeds.npz")
+            np.savez(shared["feeds"], **feeds)  # type: ignore[arg-type]  # not allow_pickle
+        watch = CpuWatch()
+        examined = {"batches": batches, "threads": max(counts), "folder": folder, **shared}
+        macs = [step(run_alone("examine", name, **examined))["macs"] for name in names]
+        probes = {count: step(run_alone("peak", "", threads=count, seconds=seconds)) for count in counts}
+        peaks = {count: probe["gops"] for count, probe in probes.items()}
+        runtimes.update(probe["runtime"] for probe in probes.values())
+        for setting in settings:
+            results: list[list[dict[str, Any]]] = [[] for _ in names]
+            for turn in range(rounds):
+                for i in range(len(names))[:: -1 if turn % 2 else 1]:
+                    result = step(run_alone("time", names[i], seconds=seconds, **setting, **shared))
+                    results[i].append(result)
+                    runtimes.update([result["runtime"]])
+            for name, mine, work in zip(names, results, macs, strict=True):
+                rows.append(_row(name, setting, mine, results[0], work, peaks[setting["threads"]]))
+        noise = Noise(*watch.taken(), max(row.spread for row in rows) if rounds > 1 else None)
+        profiles = [
+            step(profile_model(name, folder, seconds=seconds, **setting, **shared))
+            for setting in settings
+            for name in profiled
+        ]
+    return SpeedReport(
+        rows=tuple(rows),
+        rounds=rounds,
+        confidence=median_interval([0.0] * rounds)[2],
+        int8_peaks=peaks,
+        cpu=cpu.describe(),
+        isa=tuple(sorted(cpu.isa())),
+        versions={"pyq8": __version__, "numpy": np.__version__, **runtimes},
+        noise=noise,
+        profiles=tuple(profiles),
+    )
+
+
+T = TypeVar("T")
+
+
+class _Steps:
+    """Counts processes that are done."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def __call__(self, result: T) -> T:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+        return result
+
+
+def _several(value: int | Sequence[int]) -> list[int]:
+    """Each once, in order."""
+    return [value] if isinstance(value, int) else list(dict.fromkeys(value))
+
+
+def _check(names: list[str], batches: list[int], threads: list[int], rounds: int, seconds: float) -> None:
+    if not names:
+        raise UsageError("no models to time; give one or more paths")
+    for what, numbers in (("batch", batches), ("threads", threads), ("rounds", [rounds])):
+        if min(numbers, default=0) < 1:
+            raise UsageError(f"{what} {', '.join(map(str, numbers)) or 'of nothing'}: give whole numbers from 1")
+    if not 0 <= seconds < math.inf:
+        raise UsageError(f"seconds {seconds}: give a number from 0")
     for name in names:
+        if Path(name).is_dir():
+            raise ModelError(f"{name}: a folder; give the path of a model")
         if not Path(name).is_file():
             raise ModelError(f"{name}: no such file")
-    with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
-        options = [f"--batch={batch}", f"--threads={threads}", f"--seconds={seconds}"]
-        if feeds is not None:
-            np.savez(Path(folder) / "feeds.npz", **feeds)  # type: ignore[arg-type]  # not allow_pickle
-            options.append(f"--feeds={Path(folder) / 'feeds.npz'}")
-        results: list[list[dict[str, float]]] = [[] for _ in names]
-        done = 0
-        for turn in range(rounds):
-            for i in range(len(names))[:: -1 if turn % 2 else 1]:
-                results[i].append(_run_alone(names[i], options))
-                done += 1
-                if progress is not None:
-                    progress(done, rounds * len(names))
-    rows = tuple(_row(name, batch, mine, results[0]) for name, mine in zip(names, results, strict=True))
-    versions = {"pyq8": __version__, "onnxruntime": metadata.version("onnxruntime")}
-    return SpeedReport(rows, threads, cpu.describe(), versions)
+        if is_openvino(name) and find_spec("openvino") is None:
+            raise ModelError(f"{name}: an OpenVINO model, and openvino is not installed; pip install openvino")
 
 
-def _row(path: str, batch: int, mine: list[dict[str, float]], first: list[dict[str, float]]) -> SpeedRow:
-    median = statistics.median(result["median_ms"] for result in mine)
-    ratios = [a["median_ms"] / b["median_ms"] for a, b in zip(first, mine, strict=True)]
+def _row(
+    path: str,
+    setting: dict[str, int],
+    mine: list[dict[str, Any]],
+    first: list[dict[str, Any]],
+    macs: float | None,
+    peak: float,
+) -> SpeedRow:
+    def middle(key: str) -> float:
+        return float(median(result[key] for result in mine))
+
+    ratios = [a["p50_ms"] / b["p50_ms"] for a, b in zip(first, mine, strict=True)]
+    low, high, _ = median_interval(ratios)
+    p50, rounds = middle("p50_ms"), [result["p50_ms"] for result in mine]
+    gops = None if macs is None else 2e-9 * macs
+    speed = 1e3 * setting["batch"] / p50
     return SpeedRow(
         path=path,
-        batch=batch,
-        median_ms=median,
-        p90_ms=statistics.median(result["p90_ms"] for result in mine),
-        images_per_s=1e3 * batch / median,
-        ratio=statistics.median(ratios),
-        ratio_low=min(ratios),
-        ratio_high=max(ratios),
+        **setting,
+        p50_ms=p50,
+        p90_ms=middle("p90_ms"),
+        p99_ms=middle("p99_ms"),
+        calls=min(result["calls"] for result in mine),
+        images_per_s=speed,
+        ratio=median(ratios),
+        ratio_low=low,
+        ratio_high=high,
+        spread=(max(rounds) - min(rounds)) / p50,
+        load_ms=middle("load_ms"),
         peak_rss_mib=max(result["peak_rss_mib"] for result in mine),
+        gops=gops,
+        int8_peak_share=None if gops is None else gops * speed / peak,
     )
-
-
-def _run_alone(path: str, options: Sequence[str]) -> dict[str, float]:
-    """One stopwatch process; `subprocess.run` kills it when this one is interrupted."""
-    command = [sys.executable, "-m", "pyq8.verify.stopwatch", *options, "--", path]
-    child = subprocess.run(
-        command, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    if child.returncode == 0:
-        result: dict[str, float] = json.loads(child.stdout.splitlines()[-1])
-        return result
-    if child.returncode < 0:
-        raise ModelError(f"{path}: its process was killed by signal {-child.returncode} (9: out of memory?)")
-    reason = (child.stderr.splitlines() or [f"exit code {child.returncode}"])[-1]
-    raise ModelError(reason if path in reason else f"{path}: {reason}")
-
-
-def _environment() -> dict[str, str]:
-    """Ours, made to find this very package, and no module of the working directory by accident."""
-    root = Path(__file__).resolve().parents[2]
-    env = {**os.environ, "PYTHONSAFEPATH": "1"}
-    if root.name not in ("site-packages", "dist-packages"):
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
-    return env
