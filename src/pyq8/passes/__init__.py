@@ -42,7 +42,6 @@ def prepare(model: ir.Model) -> Prepared:
         fuse_pad,
         hard_sigmoid_to_conv,
         matmul_to_gemm,
-        merge_shortcut,
         move_stride,
         pad_depthwise_channels,
         pad_input_channels,
@@ -67,7 +66,6 @@ def prepare(model: ir.Model) -> Prepared:
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
         move_stride,  # the rest is for speed
-        merge_shortcut,  # strides are in its way
         widen_groups,
         hard_sigmoid_to_conv,
         pad_depthwise_channels,  # those that became of HardSigmoid too, around convolutions that may have been grouped

@@ -14,7 +14,6 @@ import onnx_ir as ir
 
 from pyq8.graph_edit import add_initializer, constant, only_reader, replace_node, set_input, static_int, static_ints
 from pyq8.passes.average_pool_to_conv import edge_map
-from pyq8.passes.pointwise import pointwise_weight
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 from pyq8.types import Array
@@ -35,7 +34,7 @@ def _swap(pool: ir.Node) -> bool:
     conv = only_reader(pooled)
     if conv is None or conv.op_type != "Conv" or conv.domain or conv.inputs[0] is not pooled:
         raise Refuse("what reads it is not one Conv alone")
-    channels, inputs = pointwise_weight(conv).shape[:2]
+    channels, inputs = _pointwise_weight(conv).shape[:2]
     if any(s != 1 for s in static_ints(pool, "strides", [])):
         raise Refuse(f"it skips pixels, and {conv.name!r} would compute them")
     if channels >= inputs:
@@ -79,3 +78,21 @@ def _edges(pool: ir.Node, window: Array) -> ir.Node | None:
     factor = constant(mul.inputs[1])
     edges = edge_map(source, list(window.shape[2:]), strides, pads)
     return mul if factor is not None and np.array_equal(factor, edges) else None
+
+
+def _pointwise_weight(conv: ir.Node) -> Array:
+    """The weight of a 1x1 Conv, [C, K, 1, 1].
+
+    Raises:
+        Refuse: it is not constant, or the Conv is larger than 1x1, grouped, strided or padded.
+    """
+    weight = constant(conv.inputs[1])
+    if weight is None:
+        raise Refuse(f"the weight of {conv.name!r} is not a constant")
+    if any(k != 1 for k in weight.shape[2:]) or static_int(conv, "group", 1) != 1:
+        raise Refuse(f"{conv.name!r} is not 1x1 and of one group")
+    if any(s != 1 for s in static_ints(conv, "strides", [])):
+        raise Refuse(f"{conv.name!r} skips pixels")
+    if any(static_ints(conv, "pads", [])):
+        raise Refuse(f"{conv.name!r} pads")
+    return weight
