@@ -9,6 +9,12 @@ import pytest
 from pyq8.datasets import dataset
 
 
+@pytest.fixture(autouse=True)
+def _no_job_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' own verdicts are nothing for the summary of the job that runs them."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
 @pytest.fixture(scope="session")
 def digits() -> Path:
     """The folder of the embedded data set."""

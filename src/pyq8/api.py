@@ -12,9 +12,11 @@ import numpy as np
 
 from pyq8 import cpu
 from pyq8.calibrate import calibrate
+from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
 from pyq8.errors import ModelError, UsageError
 from pyq8.inference import batch_size, input_specs, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
+from pyq8.metrics import Metric, find_metric
 from pyq8.model import load
 from pyq8.ops.placement import place
 from pyq8.passes import prepare
@@ -23,11 +25,15 @@ from pyq8.provenance import provenance, remembered_preprocess, remembered_reason
 from pyq8.result import Result
 from pyq8.rewrite import rewrite
 from pyq8.types import INT7, INT8, Config, QType
-from pyq8.verify.accuracy import check_same_interface, compare_accuracy
-from pyq8.verify.gate import Limits, Verdict, judge
+from pyq8.verify.accuracy import AccuracyReport, check_same_interface, compare_accuracy, measure, plain_row
+from pyq8.verify.accuracy_demand import choose, estimate, exactly, judge_accuracy
+from pyq8.verify.baseline import Baseline, read_baseline
+from pyq8.verify.demand import Limits
+from pyq8.verify.gate import Verdict, doubts, judge_kernels, judge_speed
 from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.layers import compare_layers
 from pyq8.verify.report import Report
+from pyq8.verify.speed import time_models
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -135,10 +141,15 @@ def check(
     candidate: str | Path,
     data: str | Path | Iterable[Any],
     *,
-    metric: str | None = None,
+    metric: str | Metric | None = None,
     max_drop: float | None = None,
     minimum: float | None = None,
+    confidence: float = Limits.confidence,
+    criterion: str = Limits.criterion,
+    baseline: str | Path | Baseline | None = None,
     min_int8: float | None = None,
+    min_speedup: float | None = None,
+    strict_speed: bool = False,
     preprocess: Preprocess | str | None = None,
     samples: int | None = None,
     split: str = "val",
@@ -152,10 +163,15 @@ def check(
         reference: path of the FP32 model.
         candidate: path of the quantized model.
         data: as for `quantize`.
-        metric: see `pyq8.verify.gate.Limits`.
-        max_drop: percentage points.
-        minimum: dB for sqnr, 0..1 for cosine.
-        min_int8: share of the convolutions, 0..1.
+        metric: see `pyq8.verify.demand.Limits`; or a metric, to use once.
+        max_drop: likewise.
+        minimum: likewise.
+        confidence: likewise.
+        criterion: likewise.
+        baseline: results of an accepted model, or the file that has them, to judge against instead of FP32.
+        min_int8: see `pyq8.verify.demand.Limits`.
+        min_speedup: likewise; timed at batch 1 as `time_models` does.
+        strict_speed: likewise.
         preprocess: None takes what the quantized model remembers, else guesses.
         samples: None for all.
         split: which rows of a labels.csv that has a `split` column.
@@ -164,9 +180,13 @@ def check(
         progress: called as images are done.
 
     Raises:
-        InputError: a model or the data cannot be used.
+        InputError: a model or the data cannot be used, or a metric raises.
         UsageError: a limit that does not fit the metric.
     """
+    name = metric.name if isinstance(metric, Metric) else metric
+    limits = Limits(name, max_drop, minimum, min_int8, min_speedup, strict_speed, confidence, criterion)
+    asked = find_metric(metric) if isinstance(metric, str) else metric
+    before = read_baseline(baseline) if isinstance(baseline, str | Path) else baseline
     fp32, int8 = load(reference), load(candidate, quantized=True)
     check_same_interface(fp32, int8)
     loader = open_loader(
@@ -178,10 +198,39 @@ def check(
         seed=seed,
         skip_bad=skip_bad,
     )
-    images = _step(progress, "check", loader.total)
-    accuracy = compare_accuracy(fp32, int8, loader, [metric] if metric else None, images)
-    report = Report(find_kernels(int8, remembered_reasons(int8)), accuracy)
-    return judge(report, Limits(metric, max_drop, minimum, min_int8))
+    digest = BatchDigest()
+    metrics, count = measure(fp32, int8, loader, asked, _step(progress, "check", loader.total), digest.update)
+    output, name = key = choose(metrics, name)
+    if before is not None:
+        before.check(name, output, digest.hexdigest(), str(baseline) if before is not baseline else "baseline")
+    judged = estimate(output, metrics[key], confidence, before.results if before else None)
+    files = [file_sha256(path, model) for path, model in ((reference, fp32), (candidate, int8))]
+    if files[0] == files[1] and before is None:
+        judged = exactly(judged)
+    rows = [judged if k == key else plain_row(*k, m) for k, m in metrics.items()]
+    report = Report(find_kernels(int8, remembered_reasons(int8)), AccuracyReport(tuple(rows), count))
+    against = "FP32" if before is None else "the baseline"
+    demands = [judge_accuracy(judged, metrics[key], metrics[key].samples, limits, against)]
+    warnings = doubts(judged, report.kernels, same=files[0] == files[1], saturating=may_saturate(int8))
+    if min_int8 is not None:
+        demands.append(judge_kernels(report.kernels, min_int8))
+    if min_speedup is not None:
+        speed = time_models([reference, candidate])
+        report = replace(report, speed=speed)
+        more, slow = judge_speed(speed.rows[1], limits)
+        demands, warnings = demands + more, warnings + slow
+    record = {
+        "metric": name,
+        "confidence": confidence,
+        "criterion": criterion,
+        "against": against,
+        "reference": {"path": str(reference), "sha256": files[0]},
+        "candidate": {"path": str(candidate), "sha256": files[1]},
+        "data_sha256": digest.hexdigest(),
+        **environment(),
+    }
+    made = Baseline(name, output, digest.hexdigest(), files[1], metrics[key].results, judged.value)
+    return Verdict(tuple(demands), tuple(warnings), report, record, made)
 
 
 def inspect(model: str | Path) -> KernelReport:

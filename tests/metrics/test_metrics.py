@@ -33,7 +33,6 @@ def test_all_are_registered_under_their_names() -> None:
     for name in NAMES:
         metric = METRICS.get(name)()
         assert metric.name == name
-        assert metric.higher_is_better
         assert metric.needs_labels == name.startswith("top")
     with pytest.raises(UsageError, match="did you mean 'cosine'"):
         METRICS.get("cosin")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pyq8.cli.options import data_options, find_preprocess, json_option
+from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
 from pyq8.cli.output import check_writable, decibel, mib, progress_bars, write_json
 from pyq8.errors import UsageError
 
@@ -73,6 +73,7 @@ def command(
     api.weight_type(target)
     check_writable(out)
     check_writable(json_file, model, out)
+    check_data_options(calib, preset, preprocess_file, split, skip_bad)
     preprocess = find_preprocess(preset, preprocess_file)
     with progress_bars() as progress:
         result = api.quantize(
