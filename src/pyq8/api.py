@@ -12,11 +12,14 @@ import numpy as np
 
 from pyq8 import cpu
 from pyq8.calibrate import calibrate
+from pyq8.detection.detector import Detector
 from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
 from pyq8.errors import ModelError, UsageError
 from pyq8.inference import batch_size, input_specs, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
-from pyq8.metrics import Metric, find_metric
+from pyq8.metrics import Metric
+from pyq8.metrics.average_precision import MeanAveragePrecision
+from pyq8.metrics.find import find_metric
 from pyq8.model import load
 from pyq8.ops.placement import place
 from pyq8.passes import prepare
@@ -26,7 +29,7 @@ from pyq8.result import Result
 from pyq8.rewrite import rewrite
 from pyq8.types import INT7, INT8, Config, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, compare_accuracy, measure, plain_row
-from pyq8.verify.accuracy_demand import choose, estimate, exactly, judge_accuracy
+from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
 from pyq8.verify.baseline import Baseline, read_baseline
 from pyq8.verify.demand import Limits
 from pyq8.verify.gate import Verdict, doubts, judge_kernels, judge_speed
@@ -150,6 +153,8 @@ def check(
     min_int8: float | None = None,
     min_speedup: float | None = None,
     strict_speed: bool = False,
+    truth: str = "annotations",
+    detector: str | Path | Detector | None = None,
     preprocess: Preprocess | str | None = None,
     samples: int | None = None,
     split: str = "val",
@@ -172,6 +177,9 @@ def check(
         min_int8: see `pyq8.verify.demand.Limits`.
         min_speedup: likewise; timed at batch 1 as `time_models` does.
         strict_speed: likewise.
+        truth: what mAP is measured against: "annotations", annotations.json of the folder `data`, or "fp32", what
+            FP32 finds with a score of at least 0.5.
+        detector: how to read the outputs, or the TOML file that says it; None guesses from their names.
         preprocess: None takes what the quantized model remembers, else guesses.
         samples: None for all.
         split: which rows of a labels.csv that has a `split` column.
@@ -185,8 +193,10 @@ def check(
     """
     name = metric.name if isinstance(metric, Metric) else metric
     limits = Limits(name, max_drop, minimum, min_int8, min_speedup, strict_speed, confidence, criterion)
-    asked = find_metric(metric) if isinstance(metric, str) else metric
+    asked = find_metric(metric, data, truth, detector) if isinstance(metric, str) else metric
     before = read_baseline(baseline) if isinstance(baseline, str | Path) else baseline
+    if asked is not None:
+        check_limits(asked, limits, before is not None)
     fp32, int8 = load(reference), load(candidate, quantized=True)
     check_same_interface(fp32, int8)
     loader = open_loader(
@@ -198,7 +208,7 @@ def check(
         seed=seed,
         skip_bad=skip_bad,
     )
-    digest = BatchDigest()
+    digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
     metrics, count = measure(fp32, int8, loader, asked, _step(progress, "check", loader.total), digest.update)
     output, name = key = choose(metrics, name)
     if before is not None:
@@ -210,7 +220,7 @@ def check(
     rows = [judged if k == key else plain_row(*k, m) for k, m in metrics.items()]
     report = Report(find_kernels(int8, remembered_reasons(int8)), AccuracyReport(tuple(rows), count))
     against = "FP32" if before is None else "the baseline"
-    demands = [judge_accuracy(judged, metrics[key], metrics[key].samples, limits, against)]
+    demands = [judge_accuracy(judged, metrics[key], limits, against)]
     warnings = doubts(judged, report.kernels, same=files[0] == files[1], saturating=may_saturate(int8))
     if min_int8 is not None:
         demands.append(judge_kernels(report.kernels, min_int8))

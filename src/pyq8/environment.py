@@ -67,10 +67,14 @@ def may_saturate(model: ir.Model) -> bool:
 
 
 class BatchDigest:
-    """A digest of images, labels and names, in order: the same one, and only then, for the same data."""
+    """A digest of images, labels and names, in order: the same one, and only then, for the same data.
 
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
+    Args:
+        more: digest of what else belongs to the data: annotations.
+    """
+
+    def __init__(self, more: str = "") -> None:
+        self._digest = hashlib.sha256(more.encode())
 
     def update(self, batch: Batch) -> None:
         """Add the samples of a batch, one at a time: how they were batched does not matter."""

@@ -167,6 +167,13 @@ def test_a_baseline_of_something_else_is_refused(check, tmp_path: Path) -> None:
         assert code == 3 and "no baseline of this version" in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize(("metric", "limit"), [("sqnr", "--max-drop"), ("top1", "--min"), ("map", "--min")])
+def test_a_limit_that_does_not_fit_is_found_before_anything_is_read(metric: str, limit: str) -> None:
+    truth = ["--truth", "fp32"] if metric == "map" else []
+    code, _, error = run("check", "no.onnx", "no.int8.onnx", "--data", "no", "--metric", metric, limit, "1", *truth)
+    assert code == 2 and f"{limit} does not fit {metric}" in error and error.count("\n") == 1
+
+
 def test_labels_that_the_model_does_not_have_are_found_before_the_work(
     tmp_path: Path, int8: str, digits_model: str
 ) -> None:

@@ -61,3 +61,11 @@ def test_scores_that_are_sometimes_infinite_keep_a_finite_bound() -> None:
 
     found = bootstrap(score, 40, 0.95)
     assert math.isfinite(found.low) and found.low < found.high
+
+
+def test_draws_with_nothing_to_score_do_not_count_and_too_many_of_them_tell_nothing() -> None:
+    def score(counts: Array, rare: int) -> Array:
+        return np.where(counts[:, :rare].sum(axis=1) > 0, counts[:, 0], np.nan)
+
+    assert math.isfinite(bootstrap(lambda counts: score(counts, 3), 40, 0.95).high)
+    assert bootstrap(lambda counts: score(counts, 0), 40, 0.95) == Interval(-math.inf, math.inf)

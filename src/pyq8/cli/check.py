@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @click.option(
     "--metric",
     metavar="NAME",
-    help="top1, top5, agreement, sqnr, cosine, or module:function of your own. Default: the first that applies "
-    "of top1 (with labels), agreement (classifiers), sqnr.",
+    help="top1, top5, agreement, sqnr, cosine, map (COCO), map50, map-voc, or module:function of your own. "
+    "Default: the first that applies of top1 (with labels), agreement (classifiers), sqnr.",
 )
 @click.option(
     "--max-drop",
@@ -58,6 +58,14 @@ if TYPE_CHECKING:
 )
 @click.option("--min-speedup", type=float, metavar="X", help="Times as fast as FP32; a miss warns.")
 @click.option("--strict-speed", is_flag=True, help="A miss of --min-speedup fails.")
+@click.option(
+    "--truth",
+    default="annotations",
+    show_default=True,
+    metavar="NAME",
+    help="What mAP is measured against: annotations (annotations.json) or fp32 (what FP32 finds).",
+)
+@click.option("--detector", metavar="FILE.toml", help="How to read a detector's outputs: raw SSD heads, other names.")
 @click.option("--junit", "junit_file", metavar="FILE", help="Write the verdict as JUnit XML.")
 @json_option
 def command(
@@ -80,6 +88,8 @@ def command(
     min_int8: float | None,
     min_speedup: float | None,
     strict_speed: bool,
+    truth: str,
+    detector: str | None,
     junit_file: str | None,
     json_file: str | None,
 ) -> int:  # fmt: skip
@@ -116,6 +126,8 @@ def command(
             min_int8=min_int8,
             min_speedup=min_speedup,
             strict_speed=strict_speed,
+            truth=truth,
+            detector=detector,
             preprocess=find_preprocess(preset, preprocess_file),
             samples=samples,
             split=split or "val",

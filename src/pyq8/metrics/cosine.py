@@ -17,6 +17,7 @@ class Cosine(Metric):
 
     name = "cosine"
     unit = ""
+    yardstick = True
 
     def rate(self, reference: Array, candidate: Array, labels: Labels) -> tuple[Array | None, Array]:  # noqa: ARG002
         """The cosine; see `Metric.rate`."""

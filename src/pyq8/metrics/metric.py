@@ -27,8 +27,12 @@ class Metric(ABC):
     needs_labels = False
     unit = "points"
     """Of the score and of the drop: "points" (the score is a percentage), "dB", or "" for a number of its own."""
+    yardstick = False
+    """Whether FP32 is the yardstick and has no score: the value must reach a minimum, there is no drop."""
     draws = 2000
     """How often images are drawn again for the interval of a score that is no proportion."""
+    smooth = True
+    """Whether the score is a smooth function of the mean of the results."""
 
     def __init__(self) -> None:
         self._reference: list[Array] = []
@@ -62,6 +66,11 @@ class Metric(ABC):
     def samples(self) -> int:
         """How many samples counted."""
         return sum(len(part) for part in self._candidate)
+
+    @property
+    def informative(self) -> int:
+        """How many samples can change the score."""
+        return self.samples
 
     @property
     def results(self) -> Array:

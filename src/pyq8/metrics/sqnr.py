@@ -28,6 +28,7 @@ class Sqnr(Metric):
 
     name = "sqnr"
     unit = "dB"
+    yardstick = True
 
     def rate(self, reference: Array, candidate: Array, labels: Labels) -> tuple[Array | None, Array]:  # noqa: ARG002
         """(signal, noise); see `Metric.rate`."""

@@ -66,9 +66,35 @@ def estimate(output: str, metric: Metric, confidence: float, baseline: Array | N
         metric.samples,
         confidence,
         draws=metric.draws,
-        accelerate=metric.draws >= metric.samples,
+        smooth=metric.smooth,
     )
-    return AccuracyRow(output, metric.name, reference, value, drop, found.low, found.high)
+    low, high = found.low, found.high
+    if metric.informative < FEWEST:
+        low, high = -math.inf, math.inf
+    elif low == high and metric.unit == "points":  # as if no image was right in one only
+        rare = 100 * paired_drop(0, 0, metric.informative, confidence).high
+        low, high = low - rare, high + rare
+    return AccuracyRow(output, metric.name, reference, value, drop, low, high)
+
+
+def check_limits(metric: Metric, limits: Limits, baseline: bool) -> None:
+    """Refuse a limit that does not fit the metric.
+
+    Args:
+        metric: what is judged.
+        limits: what is demanded.
+        baseline: whether there are results to judge against other than FP32's.
+
+    Raises:
+        UsageError: naming the option that would fit.
+    """
+    name, by_drop = metric.name, baseline or not metric.yardstick
+    if not by_drop and limits.max_drop is not None:
+        raise UsageError(f"--max-drop does not fit {name}, which has no drop without --baseline; use --min")
+    if by_drop and limits.minimum is not None:
+        raise UsageError(f"--min does not fit {name}, which is judged by its drop; use --max-drop")
+    if by_drop and limits.max_drop is None and metric.unit not in DEFAULT_MAX_DROP:
+        raise UsageError(f"{name} has no usual drop; say --max-drop, in its own unit")
 
 
 def exactly(row: AccuracyRow) -> AccuracyRow:
@@ -77,13 +103,12 @@ def exactly(row: AccuracyRow) -> AccuracyRow:
     return replace(row, low=value, high=value)
 
 
-def judge_accuracy(row: AccuracyRow, metric: Metric, samples: int, limits: Limits, against: str) -> Demand:
+def judge_accuracy(row: AccuracyRow, metric: Metric, limits: Limits, against: str) -> Demand:
     """Compare one row with the limits.
 
     Args:
         row: of `estimate`.
         metric: what was measured.
-        samples: how many images counted.
         limits: what is demanded.
         against: what the reference is, for the text: "FP32" or "baseline".
 
@@ -92,13 +117,12 @@ def judge_accuracy(row: AccuracyRow, metric: Metric, samples: int, limits: Limit
         DataError: the score is not a number.
     """
     assert row.low is not None and row.high is not None
+    check_limits(metric, limits, baseline=against != "FP32")
     if math.isnan(row.value):
         raise DataError(f"{row.metric}: its value is not a number; there was nothing to find in the data")
     unit = {"points": " %", "dB": " dB"}.get(metric.unit, "")
     sure = f"at {limits.confidence:g} confidence"
     if row.drop is None:
-        if limits.max_drop is not None:
-            raise UsageError(f"--max-drop does not fit {row.metric}, which has no reference; use --min or --baseline")
         limit = DEFAULT_MINIMUM[row.metric] if limits.minimum is None else limits.minimum
         outcome = settle(-row.high, -row.value, -row.low, -limit, limits.criterion)
         text = (
@@ -106,10 +130,6 @@ def judge_accuracy(row: AccuracyRow, metric: Metric, samples: int, limits: Limit
             f"at least {limit:g}{unit} demanded"
         )
     else:
-        if limits.minimum is not None:
-            raise UsageError(f"--min does not fit {row.metric}, which is judged by its drop; use --max-drop")
-        if limits.max_drop is None and metric.unit not in DEFAULT_MAX_DROP:
-            raise UsageError(f"{row.metric} has no usual drop; say --max-drop, in its own unit")
         limit = DEFAULT_MAX_DROP[metric.unit] if limits.max_drop is None else limits.max_drop
         outcome = settle(row.low, row.drop, row.high, limit, limits.criterion)
         points = {"points": " points", "dB": " dB"}.get(metric.unit, "")
@@ -118,14 +138,15 @@ def judge_accuracy(row: AccuracyRow, metric: Metric, samples: int, limits: Limit
             f"{row.drop:.2f}{points} [{row.low:.2f}, {row.high:.2f}] {sure}, at most {limit:g} allowed"
         )
     if outcome == "inconclusive":
-        text += f"; {_remedy(row, metric.unit, samples, limit, limits.confidence)}"
+        text += f"; {_remedy(row, metric, limit, limits.confidence)}"
     return Demand(row.metric, outcome, text)
 
 
-def _remedy(row: AccuracyRow, unit: str, samples: int, limit: float, confidence: float) -> str:
-    if samples < FEWEST and row.lost is None:
-        return f"too few images ({samples}); give at least {FEWEST}"
-    needed = _needed(row, unit, samples, limit, confidence)
+def _remedy(row: AccuracyRow, metric: Metric, limit: float, confidence: float) -> str:
+    samples = metric.samples
+    if row.lost is None and not math.isfinite(row.high or 0.0):
+        return f"too few images that count ({metric.informative}); give at least {FEWEST}"
+    needed = _needed(row, metric.unit, samples, limit, confidence)
     if needed is None:
         return f"{samples} images do not tell, as it measures just the limit; more may"
     return f"too few images ({samples}); about {needed} would do, if they differ as often"

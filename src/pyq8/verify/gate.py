@@ -15,7 +15,10 @@ from pyq8.verify.speed import SpeedRow
 
 CHANCE = 5.0
 """Percent; an FP32 model below it says nothing about the quantized one."""
-PERCENTAGES = ("top1", "top5")
+WITHOUT_LABELS = {
+    **dict.fromkeys(("top1", "top5"), "--metric agreement"),
+    **dict.fromkeys(("map", "map50", "map-voc"), "--truth fp32"),
+}
 EXIT_CODES: dict[Outcome, int] = {"passed": 0, "failed": 1, "inconclusive": 4}
 
 
@@ -87,10 +90,10 @@ def doubts(row: AccuracyRow, kernels: KernelReport, same: bool, saturating: bool
         found.append("both models are the same file")
     elif not any(r.int8 for r in kernels.rows):
         found.append("the model to judge computes nothing in INT8; give the quantized one second")
-    if row.reference is not None and row.metric in PERCENTAGES and row.reference < CHANCE:
+    if row.reference is not None and row.metric in WITHOUT_LABELS and row.reference < CHANCE:
         found.append(
             f"FP32 itself scores {row.reference:.2f} %: the labels or the preprocessing do not fit the model; "
-            "--metric agreement judges without labels"
+            f"{WITHOUT_LABELS[row.metric]} judges without labels"
         )
     if saturating:
         found.append(
