@@ -251,7 +251,8 @@ def test_options_for_images_do_not_fit_arrays(
 ) -> None:
     data = tmp_path / "d.npz"
     np.savez(data, image=np.zeros((2, 1, 32, 32), np.float32))
-    models = [digits_model, "--calib"] if command == "quantize" else [digits_model, digits_model, "--data"]
+    out = str(tmp_path / "o.onnx")
+    models = [digits_model, "-o", out, "--calib"] if command == "quantize" else [digits_model, digits_model, "--data"]
     code, _, error = run(command, *models, str(data), *option)
     assert code == 2 and error.startswith(f"pyq8: {option[0]} is for images") and error.count("\n") == 1
 

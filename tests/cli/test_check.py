@@ -119,6 +119,7 @@ def test_what_is_inconclusive_is_an_error_in_the_junit_file(check, tmp_path: Pat
     suite = ElementTree.parse(file).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "1")
     assert [case.get("name") for case in suite.iter("testcase")] == ["top1", "kernels"]
+    assert [error.get("type") for error in suite.iter("error")] == ["inconclusive"]
     assert {"cpu", "candidate sha256"} <= {p.get("name") for p in suite.iter("property")}
 
 

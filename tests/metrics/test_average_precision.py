@@ -14,6 +14,7 @@ from pyq8.errors import DataError
 from pyq8.metrics.average_precision import Map, Map50, MapVoc, MeanAveragePrecision
 from pyq8.metrics.metric import Outputs
 from pyq8.types import Array
+from pyq8.verify.accuracy_demand import estimate
 
 coco = pytest.importorskip("faster_coco_eval")
 RNG = np.random.default_rng(0)
@@ -102,6 +103,33 @@ def test_the_exact_area_of_a_case_by_hand() -> None:
     metric = MapVoc(Truth({"a": objects}, ""), Detector("boxes", "scores", "labels"))
     metric.update_all(Outputs(outputs, outputs, [None], ["a"], (100, 100)))
     assert metric.value == pytest.approx(100 * (0.5 * 1 + 0.5 * 2 / 3))
+
+
+def test_what_is_found_in_a_crowd_does_not_count() -> None:
+    boxes = np.array([[0, 0, 10, 10], [50, 50, 60, 60.0]])
+    outputs = {"boxes": boxes[None], "scores": np.array([[0.1, 0.9]]), "labels": np.ones((1, 2))}
+    values = []
+    for count in (2, 1):
+        crowd = np.array([False, True])[:count]
+        objects = Objects(boxes[:count], np.ones(count, int), crowd, (100, 100))
+        metric = Map50(Truth({"a": objects}, ""), Detector("boxes", "scores", "labels"))
+        metric.update_all(Outputs(outputs, outputs, [None], ["a"], (100, 100)))
+        values.append(metric.value)
+    assert values == pytest.approx([100, 50])
+
+
+def test_images_without_objects_are_no_evidence() -> None:
+    few = np.zeros((0, 4))
+    objects = [
+        OBJECTS[1] if i < 3 else Objects(few, np.zeros(0, int), np.zeros(0, bool), (100, 100)) for i in range(30)
+    ]
+    metric = Map50(Truth({str(i): one for i, one in enumerate(objects)}, ""), Detector("boxes", "scores", "labels"))
+    for i in range(30):
+        outputs = {"boxes": FOUND[1].boxes[None], "scores": FOUND[1].scores[None], "labels": FOUND[1].labels[None]}
+        metric.update_all(Outputs(outputs, outputs, [None], [str(i)], (100, 100)))
+    row = estimate("", metric, 0.95)
+    assert (metric.samples, metric.informative) == (30, 3)
+    assert (row.drop, row.low, row.high) == (0, -np.inf, np.inf)
 
 
 def test_a_stretched_input_gives_the_same() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -121,7 +123,7 @@ def test_a_limit_that_does_not_fit_the_metric_is_refused() -> None:
 
 
 def speed(ratio: float, low: float) -> SpeedRow:
-    return SpeedRow("m", 1, 1, 1, 1, ratio, low, ratio, 1)
+    return cast(SpeedRow, SimpleNamespace(ratio=ratio, ratio_low=low))
 
 
 @pytest.mark.parametrize(
