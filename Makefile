@@ -1,4 +1,5 @@
 # make demo   quantize, prove, check and time the embedded model
+# make gate   quantize the embedded model and judge it with pyq8 check
 # make test   run every test
 # make lint   ruff and mypy
 # Each makes its own virtual environment in .venv first.
@@ -8,10 +9,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml $(shell find src calib_datasets -type f -not -name '*.pyc')
 
-.PHONY: demo test lint clean
+DIGITS := calib_datasets/digits
+
+.PHONY: demo gate test lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/pyq8 demo
+
+gate: $(VENV)/installed
+	$(BIN)/pyq8 quantize $(DIGITS)/digits.onnx --calib $(DIGITS)/images --preprocess $(DIGITS)/preprocess.toml \
+		-o $(VENV)/digits.int8.onnx
+	$(BIN)/pyq8 check $(DIGITS)/digits.onnx $(VENV)/digits.int8.onnx --data $(DIGITS)/images --max-drop 2 --min-int8 1
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m pytest

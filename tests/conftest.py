@@ -13,6 +13,12 @@ hypothesis.settings.register_profile("pyq8", deadline=None)  # no test asserts a
 hypothesis.settings.load_profile("pyq8")
 
 
+@pytest.fixture(autouse=True)
+def _no_job_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' own verdicts are nothing for the summary of the job that runs them."""
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
 @pytest.fixture(scope="session")
 def digits() -> Path:
     """The folder of the embedded data set."""

@@ -121,3 +121,11 @@ def test_from_python(tmp_path: Path) -> None:
     assert onnx.load(out).graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
     found = pyq8.session(str(out)).run(None, {"image": images})[0]
     assert found.shape == (8, 10)
+
+
+def test_arrays_of_pixels_and_a_preset(tmp_path: Path) -> None:
+    data = tmp_path / "pixels.npz"
+    np.savez(data, image=np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype(np.uint8))
+    options = ["--preprocess", str(DIGITS / "preprocess.toml"), "--input", "uint8", "-o", str(tmp_path / "out.onnx")]
+    code, _, error = run("quantize", str(DIGITS / "digits.onnx"), "--calib", str(data), *options)
+    assert (code, error) == (0, "")

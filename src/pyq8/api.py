@@ -8,41 +8,45 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pyq8 import cpu
 from pyq8.calibrate import calibrate
-from pyq8.errors import ModelError, UsageError
-from pyq8.inference import batch_size, input_specs, single
-from pyq8.loaders import PRESETS, Batch, Loader, Preprocess, open_loader
+from pyq8.detection.detector import Detector
+from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
+from pyq8.errors import UsageError
+from pyq8.inference import input_specs
+from pyq8.loaders import Batch, Loader, Preprocess, open_loader
+from pyq8.metrics import Metric
+from pyq8.metrics.average_precision import MeanAveragePrecision
+from pyq8.metrics.find import find_metric
 from pyq8.model import load
 from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
 from pyq8.passes import prepare
-from pyq8.pixel_input import PixelInput, remembered_pixels, take_pixels
+from pyq8.pixel_input import pixel_input, remembered_pixels, take_pixels
 from pyq8.plan import make_plan
 from pyq8.provenance import provenance, remembered_preprocess, remembered_reasons
 from pyq8.result import Result
 from pyq8.rewrite import rewrite
 from pyq8.types import INT7, INT8, Config, QType
-from pyq8.verify.accuracy import check_same_interface, compare_accuracy
-from pyq8.verify.gate import Limits, Verdict, judge
+from pyq8.verify.accuracy import AccuracyReport, check_same_interface, compare_accuracy, measure, plain_row
+from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
+from pyq8.verify.baseline import Baseline, read_baseline
+from pyq8.verify.demand import Limits
+from pyq8.verify.exact import check_exact
+from pyq8.verify.gate import Verdict, doubts, judge_kernels, judge_speed
 from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.layers import compare_layers
 from pyq8.verify.report import Report
+from pyq8.verify.speed import time_models
 
 if TYPE_CHECKING:
-    import onnx_ir as ir
+    pass
 
 Progress = Callable[[str, int, "int | None"], None]
 """Called with (what is done, how many more are done, how many there are)."""
 
 VERIFIED = 16
 """Calibration images on which the result is compared with FP32 at once."""
-
-EXACT = 1e-3
-"""Relative difference between prepared and original model beyond which quantization stops. The passes are exact to
-1e-5 (the tests hold them to it); a post-processing that selects may enlarge that."""
 
 
 def quantize(
@@ -150,10 +154,17 @@ def check(
     candidate: str | Path,
     data: str | Path | Iterable[Any],
     *,
-    metric: str | None = None,
+    metric: str | Metric | None = None,
     max_drop: float | None = None,
     minimum: float | None = None,
+    confidence: float = Limits.confidence,
+    criterion: str = Limits.criterion,
+    baseline: str | Path | Baseline | None = None,
     min_int8: float | None = None,
+    min_speedup: float | None = None,
+    strict_speed: bool = False,
+    truth: str = "annotations",
+    detector: str | Path | Detector | None = None,
     preprocess: Preprocess | str | None = None,
     samples: int | None = None,
     split: str = "val",
@@ -167,10 +178,18 @@ def check(
         reference: path of the FP32 model.
         candidate: path of the quantized model.
         data: as for `quantize`.
-        metric: see `pyq8.verify.gate.Limits`.
-        max_drop: percentage points.
-        minimum: dB for sqnr, 0..1 for cosine.
-        min_int8: share of the convolutions, 0..1.
+        metric: see `pyq8.verify.demand.Limits`; or a metric, to use once.
+        max_drop: likewise.
+        minimum: likewise.
+        confidence: likewise.
+        criterion: likewise.
+        baseline: results of an accepted model, or the file that has them, to judge against instead of FP32.
+        min_int8: see `pyq8.verify.demand.Limits`.
+        min_speedup: likewise; timed at batch 1 as `time_models` does.
+        strict_speed: likewise.
+        truth: what mAP is measured against: "annotations", annotations.json of the folder `data`, or "fp32", what
+            FP32 finds with a score of at least 0.5.
+        detector: how to read the outputs, or the TOML file that says it; None guesses from their names.
         preprocess: None takes what the quantized model remembers, else guesses.
         samples: None for all.
         split: which rows of a labels.csv that has a `split` column.
@@ -179,9 +198,15 @@ def check(
         progress: called as images are done.
 
     Raises:
-        InputError: a model or the data cannot be used.
+        InputError: a model or the data cannot be used, or a metric raises.
         UsageError: a limit that does not fit the metric.
     """
+    name = metric.name if isinstance(metric, Metric) else metric
+    limits = Limits(name, max_drop, minimum, min_int8, min_speedup, strict_speed, confidence, criterion)
+    asked = find_metric(metric, data, truth, detector) if isinstance(metric, str) else metric
+    before = read_baseline(baseline) if isinstance(baseline, str | Path) else baseline
+    if asked is not None:
+        check_limits(asked, limits, before is not None)
     fp32, int8 = load(reference), load(candidate, quantized=True)
     pixels = remembered_pixels(int8)
     if pixels is not None and input_specs(fp32) != input_specs(int8):
@@ -196,10 +221,39 @@ def check(
         seed=seed,
         skip_bad=skip_bad,
     )
-    images = _step(progress, "check", loader.total)
-    accuracy = compare_accuracy(fp32, int8, loader, [metric] if metric else None, images)
-    report = Report(find_kernels(int8, remembered_reasons(int8)), accuracy)
-    return judge(report, Limits(metric, max_drop, minimum, min_int8))
+    digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
+    metrics, count = measure(fp32, int8, loader, asked, _step(progress, "check", loader.total), digest.update)
+    output, name = key = choose(metrics, name)
+    if before is not None:
+        before.check(name, output, digest.hexdigest(), str(baseline) if before is not baseline else "baseline")
+    judged = estimate(output, metrics[key], confidence, before.results if before else None)
+    files = [file_sha256(path, model) for path, model in ((reference, fp32), (candidate, int8))]
+    if files[0] == files[1] and before is None:
+        judged = exactly(judged)
+    rows = [judged if k == key else plain_row(*k, m) for k, m in metrics.items()]
+    report = Report(find_kernels(int8, remembered_reasons(int8)), AccuracyReport(tuple(rows), count))
+    against = "FP32" if before is None else "the baseline"
+    demands = [judge_accuracy(judged, metrics[key], limits, against)]
+    warnings = doubts(judged, report.kernels, same=files[0] == files[1], saturating=may_saturate(int8))
+    if min_int8 is not None:
+        demands.append(judge_kernels(report.kernels, min_int8))
+    if min_speedup is not None:
+        speed = time_models([reference, candidate])
+        report = replace(report, speed=speed)
+        more, slow = judge_speed(speed.rows[1], limits)
+        demands, warnings = demands + more, warnings + slow
+    record = {
+        "metric": name,
+        "confidence": confidence,
+        "criterion": criterion,
+        "against": against,
+        "reference": {"path": str(reference), "sha256": files[0]},
+        "candidate": {"path": str(candidate), "sha256": files[1]},
+        "data_sha256": digest.hexdigest(),
+        **environment(),
+    }
+    made = Baseline(name, output, digest.hexdigest(), files[1], metrics[key].results, judged.value)
+    return Verdict(tuple(demands), tuple(warnings), report, record, made)
 
 
 def inspect(model: str | Path) -> KernelReport:
@@ -226,48 +280,6 @@ def weight_type(target: str) -> QType:
     if target not in ("vnni", "avx2"):
         raise UsageError(f"target {target!r}: known are auto, vnni, avx2")
     return INT8 if target == "vnni" else INT7
-
-
-def pixel_input(input: str, layout: str, color: str, preprocess: Preprocess | str | None) -> PixelInput | None:
-    """What the model takes instead of floats; None for "float".
-
-    Raises:
-        UsageError: an option that cannot be, or no normalization to fold.
-    """
-    if input not in ("float", "uint8"):
-        raise UsageError(f"input {input!r}: known are float, uint8")
-    if input == "float":
-        return None
-    if preprocess is None:
-        raise UsageError(
-            "--input uint8 makes the normalization part of the model: say which, with --preset or --preprocess"
-        )
-    preprocess = PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess
-    return PixelInput(preprocess, layout, color)  # type: ignore[arg-type]  # checked there
-
-
-def check_exact(original: ir.Model, prepared: ir.Model, batch: Batch) -> None:
-    """Run one image through both models.
-
-    Raises:
-        ModelError: an output differs by more than EXACT of its largest value.
-    """
-    from pyq8.sessions import model_session
-
-    names = [v.name or "" for v in original.graph.outputs]
-    inputs = {v.name for v in original.graph.inputs}
-    feeds, _ = next(single([batch.feeds], batch_size(original)))
-    feeds = {k: v for k, v in feeds.items() if k in inputs}
-    before, after = (model_session(m).run(names, feeds) for m in (original, prepared))
-    for name, a, b in zip(names, before, after, strict=True):
-        if not np.issubdtype(np.asarray(a).dtype, np.floating) or np.size(a) == 0:
-            continue
-        difference = float(np.max(np.abs(a - b))) if np.shape(a) == np.shape(b) else float("inf")
-        if difference > EXACT * max(float(np.max(np.abs(a))), 1e-12):
-            raise ModelError(
-                f"output {name!r}: preparing the graph changed it by {difference:.3g}; "
-                "this is a bug in pyq8, please report it with the model"
-            )
 
 
 def _keep(loader: Loader, kept: list[Batch]) -> Iterator[Batch]:

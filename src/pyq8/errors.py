@@ -9,6 +9,7 @@
         +-- CalibrationError   statistics of another model, or none
         +-- OutputError     the result cannot be written
 
+The gate's verdicts are no errors: `Verdict.exit_code` is 0 passed, 1 failed, 4 inconclusive.
 The library raises; `pyq8.cli` alone prints and turns an error into an exit code.
 """
 

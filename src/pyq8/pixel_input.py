@@ -15,7 +15,7 @@ import numpy as np
 
 from pyq8.errors import UsageError
 from pyq8.inference import input_specs
-from pyq8.loaders import Preprocess
+from pyq8.loaders import PRESETS, Preprocess
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -70,6 +70,24 @@ class PixelInput:
     def from_json(cls, data: dict[str, Any]) -> PixelInput:
         """The inverse of `to_json`."""
         return cls(Preprocess.from_json(data["preprocess"]), data["layout"], data["color"])
+
+
+def pixel_input(input: str, layout: str, color: str, preprocess: Preprocess | str | None) -> PixelInput | None:
+    """What the model is to take instead of floats; None for "float".
+
+    Raises:
+        UsageError: an option that cannot be, or no normalization to fold.
+    """
+    if input not in ("float", "uint8"):
+        raise UsageError(f"input {input!r}: known are float, uint8")
+    if input == "float":
+        return None
+    if preprocess is None:
+        raise UsageError(
+            "--input uint8 makes the normalization part of the model: say which, with --preset or --preprocess"
+        )
+    preprocess = PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess
+    return PixelInput(preprocess, layout, color)  # type: ignore[arg-type]  # checked there
 
 
 def remembered_pixels(model: ir.Model) -> PixelInput | None:

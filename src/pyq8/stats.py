@@ -53,9 +53,9 @@ class Histogram:
         if exponent == self.exponent:
             return self
         joined = np.zeros_like(self.counts)
-        shift = min(exponent - self.exponent, 62)
-        bins = np.arange(-BINS, BINS, dtype=np.int64) >> shift
-        np.add.at(joined, bins + BINS, self.counts)
+        shift = min(exponent - self.exponent, BINS.bit_length() - 1)  # bins 0 and -1 stay apart
+        left = BINS >> shift
+        joined[BINS - left : BINS + left] = self.counts.reshape(2 * left, -1).sum(axis=1)
         return Histogram(exponent, joined)
 
     def edges(self) -> npt.NDArray[np.float64]:

@@ -97,18 +97,18 @@ def test_a_corrupt_image_is_named_and_can_be_skipped(
     assert code == 0 and "(1 unreadable ones left out)" in text and "4 images" in text
 
 
-def test_a_wrong_input_name_in_an_npz(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
+def test_a_wrong_input_name_in_an_npz(tmp_path: Path, digits_model: str) -> None:
     data, out = tmp_path / "d.npz", tmp_path / "o.onnx"
     np.savez(data, pictures=np.zeros((2, 1, 32, 32), np.float32), other=np.zeros((2, 1, 32, 32), np.float32))
-    expect_refused(quantize(digits_model, data, digits_preprocess, "-o", str(out)), out, "pictures", "image")
+    expect_refused(run("quantize", digits_model, "--calib", str(data), "-o", str(out)), out, "pictures", "image")
 
 
-def test_nan_in_the_data(tmp_path: Path, digits_model: str, digits_preprocess: str) -> None:
+def test_nan_in_the_data(tmp_path: Path, digits_model: str) -> None:
     data, out = tmp_path / "d.npz", tmp_path / "o.onnx"
     array = np.zeros((3, 1, 32, 32), np.float32)
     array[1, 0, 5, 5] = np.nan
     np.savez(data, image=array)
-    expect_refused(quantize(digits_model, data, digits_preprocess, "-o", str(out)), out, "NaN", "1")
+    expect_refused(run("quantize", digits_model, "--calib", str(data), "-o", str(out)), out, "NaN", "1")
 
 
 def test_a_disk_that_fills_up(
@@ -225,7 +225,7 @@ def test_check_of_two_models_whose_outputs_differ(
     assert code == 3 and "own quantized version" in error and "7" in error
 
 
-@pytest.mark.parametrize(("first", "second", "code"), [(None, 4, 0), (4, None, 0), (4, 3, 3)])
+@pytest.mark.parametrize(("first", "second", "code"), [(None, 4, 4), (4, None, 4), (4, 3, 3)])
 def test_check_of_models_with_other_fixed_batches(
     tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str, first: int | None, second: int | None,
     code: int,
@@ -282,6 +282,21 @@ def test_an_interrupted_bench_leaves_nothing(
     code, text, error = run("bench", digits_model, "--json", str(tmp_path / "b.json"))
     assert (code, text, error.strip()) == (130, "", "pyq8: interrupted; nothing was written")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "option", [("--split", "val"), ("--preset", "raw"), ("--preprocess", "p.toml"), ("--skip-bad",)]
+)
+@pytest.mark.parametrize("command", ["quantize", "check"])
+def test_options_for_images_do_not_fit_arrays(
+    tmp_path: Path, digits_model: str, command: str, option: tuple[str, ...]
+) -> None:
+    data = tmp_path / "d.npz"
+    np.savez(data, image=np.zeros((2, 1, 32, 32), np.float32))
+    out = str(tmp_path / "o.onnx")
+    models = [digits_model, "-o", out, "--calib"] if command == "quantize" else [digits_model, digits_model, "--data"]
+    code, _, error = run(command, *models, str(data), *option)
+    assert code == 2 and error.startswith(f"pyq8: {option[0]} is for images") and error.count("\n") == 1
 
 
 def test_the_library_names_what_it_does_not_take(photos: Path, digits_model: str) -> None:

@@ -54,32 +54,6 @@ def test_the_placement_that_was_asked_for_is_remembered(
     assert load(out, quantized=True).metadata_props["pyq8.placement"] == "all"
 
 
-def test_check_uses_the_preprocessing_that_the_model_remembers(
-    quantized: tuple[Path, str, dict[str, object]], digits_model: str, digits_images: str
-) -> None:
-    code, text, _ = run("check", digits_model, str(quantized[0]), "--data", digits_images, "--max-drop", "0.5")
-    assert code == 0
-    assert "300 images" in text and "top1" in text and text.rstrip().endswith("passed")
-
-
-@pytest.mark.parametrize(
-    ("options", "code"),
-    [(["--metric", "sqnr", "--min", "30"], 0), (["--metric", "sqnr", "--min", "90"], 1),
-     (["--metric", "agreement", "--max-drop", "0.5"], 0), (["--min-int8", "1"], 0),
-     (["--metric", "sqnr", "--max-drop", "1"], 2), (["--metric", "top1", "--min", "3"], 2),
-     (["--metric", "tpo1"], 2)],
-)  # fmt: skip
-def test_the_gate_exits_with(
-    quantized: tuple[Path, str, dict[str, object]],
-    digits_model: str,
-    digits_images: str,
-    options: list[str],
-    code: int,
-) -> None:
-    done, _, _ = run("check", digits_model, str(quantized[0]), "--data", digits_images, "--samples", "20", *options)
-    assert done == code
-
-
 def test_inspect_names_every_kernel(quantized: tuple[Path, str, dict[str, object]]) -> None:
     code, text, _ = run("inspect", str(quantized[0]))
     assert code == 0

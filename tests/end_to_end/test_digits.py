@@ -126,8 +126,8 @@ def test_the_gate_passes_a_good_model_and_fails_a_damaged_one(
     weight.CopyFrom(onnx.numpy_helper.from_array(array[::-1].copy(), weight.name))
     onnx.save(damaged, bad)
     preprocess = pyq8.Preprocess.from_toml(digits_preprocess)
-    assert pyq8.check(digits_model, good, digits_images, preprocess=preprocess, max_drop=0.5).passed
-    verdict = pyq8.check(digits_model, bad, digits_images, preprocess=preprocess, max_drop=0.5)
+    assert pyq8.check(digits_model, good, digits_images, preprocess=preprocess).passed
+    verdict = pyq8.check(digits_model, bad, digits_images, preprocess=preprocess)
     assert not verdict.passed and verdict.exit_code == 1
     assert "top1" in verdict.reasons[0]
 
@@ -163,3 +163,13 @@ def test_a_model_of_fixed_batch_size_takes_any_number_of_images(tmp_path: Path, 
     assert four.calibration.samples == 6
     assert four.plan.qparams["image"] == one.plan.qparams["image"]
     assert pyq8.check(digits_model, digits_model, {"image": few}, metric="agreement").passed
+
+
+@pytest.mark.parametrize("format", ["qdq", "qoperator"])
+def test_a_model_for_vnni_runs_exactly_on_a_cpu_without(
+    tmp_path: Path, digits_model: str, images: Any, format: str
+) -> None:
+    pyq8.quantize(digits_model, images[:20], target="vnni", format=format).save(tmp_path / "q.onnx")
+    fast, exact = (pyq8.session(tmp_path / "q.onnx", exact=exact) for exact in (False, True))
+    few = {"image": images[:8]}
+    np.testing.assert_allclose(exact.run(None, few)[0], fast.run(None, few)[0], atol=1e-5)

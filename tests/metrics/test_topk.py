@@ -22,7 +22,9 @@ def test_values_and_drop_are_percentages() -> None:
     assert metric.reference_value == pytest.approx(500 / 6)
     assert metric.value == pytest.approx(400 / 6)
     assert metric.drop == pytest.approx(100 / 6)
-    assert (metric.lost, metric.won, metric.samples) == (2, 1, 6)
+    assert metric.results.ravel().tolist() == [0, 0, 1, 1, 1, 1]
+    assert metric.reference_results is not None
+    assert metric.reference_results.ravel().tolist() == [1, 1, 1, 1, 1, 0]
 
 
 def test_only_labelled_samples_count() -> None:

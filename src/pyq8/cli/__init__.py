@@ -60,7 +60,8 @@ class Lazy(click.Group):
 def root() -> None:
     """INT8 quantization of ONNX CNNs that really runs on the INT8 kernels of x86 CPUs.
 
-    Exit codes: 0 passed, 1 the gate failed, 2 wrong usage, 3 bad input (model or data).
+    Exit codes: 0 passed, 1 the gate failed, 2 wrong usage, 3 bad input (model or data), 4 the gate cannot
+    tell: too few images.
     """
 
 

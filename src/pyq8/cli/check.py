@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from pyq8.cli.options import data_options, find_preprocess, json_option
-from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
+from pyq8.cli.output import check_writable, progress_bars, write_json, write_text
+from pyq8.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyq8.verify.gate import Verdict
 
 
 @click.command("check")
@@ -16,10 +22,15 @@ from pyq8.cli.output import check_writable, progress_bars, write_json
 @click.option(
     "--metric",
     metavar="NAME",
-    help="top1, top5, agreement, sqnr, cosine. Default: the first that applies "
-    "of top1 (with labels), agreement (classifiers), sqnr.",
+    help="top1, top5, agreement, sqnr, cosine, map (COCO), map50, map-voc, or module:function of your own. "
+    "Default: the first that applies of top1 (with labels), agreement (classifiers), sqnr.",
 )
-@click.option("--max-drop", type=float, metavar="PTS", help="Points that top1, top5, agreement may lose.  [default: 1]")
+@click.option(
+    "--max-drop",
+    type=float,
+    metavar="PTS",
+    help="What the metric may lose, in points; in dB for sqnr against a baseline.  [default: 1]",
+)
 @click.option(
     "--min",
     "minimum",
@@ -28,11 +39,34 @@ from pyq8.cli.output import check_writable, progress_bars, write_json
     help="What sqnr (dB) or cosine must reach.  [default: 15, 0.99]",
 )
 @click.option(
+    "--confidence", type=float, default=0.95, show_default=True, metavar="P", help="Of the bounds that decide."
+)
+@click.option(
+    "--criterion",
+    default="bound",
+    show_default=True,
+    metavar="NAME",
+    help="What fails: bound (all of the interval is beyond the limit) or estimate (the measured value is).",
+)
+@click.option("--baseline", metavar="FILE", help="Judge against the model whose results are here, instead of FP32.")
+@click.option("--update-baseline", is_flag=True, help="Judge against FP32, and if it passed write --baseline.")
+@click.option(
     "--min-int8",
-    type=click.FloatRange(0, 1),
+    type=float,
     metavar="FRACTION",
     help="Share of the convolutions that must run on INT8 kernels.",
 )
+@click.option("--min-speedup", type=float, metavar="X", help="Times as fast as FP32; a miss warns.")
+@click.option("--strict-speed", is_flag=True, help="A miss of --min-speedup fails.")
+@click.option(
+    "--truth",
+    default="annotations",
+    show_default=True,
+    metavar="NAME",
+    help="What mAP is measured against: annotations (annotations.json) or fp32 (what FP32 finds).",
+)
+@click.option("--detector", metavar="FILE.toml", help="How to read a detector's outputs: raw SSD heads, other names.")
+@click.option("--junit", "junit_file", metavar="FILE", help="Write the verdict as JUnit XML.")
 @json_option
 def command(
     fp32: str,
@@ -47,17 +81,37 @@ def command(
     metric: str | None,
     max_drop: float | None,
     minimum: float | None,
+    confidence: float,
+    criterion: str,
+    baseline: str | None,
+    update_baseline: bool,
     min_int8: float | None,
+    min_speedup: float | None,
+    strict_speed: bool,
+    truth: str,
+    detector: str | None,
+    junit_file: str | None,
     json_file: str | None,
 ) -> int:  # fmt: skip
-    """Compare a quantized model with its FP32 original; exit with 1 if it lost too much.
+    """Compare a quantized model with its FP32 original on the same images.
+
+    Exits with 0 if it passed, 1 if it lost too much, 4 if there are too few images to tell. In GitHub Actions the
+    verdict is added to the summary of the job.
 
     \b
     pyq8 check resnet50.onnx resnet50.int8.onnx --data photos/ --max-drop 0.5
     """
     from pyq8 import api
+    from pyq8.cli.junit import junit
+    from pyq8.cli.summary import write_summary
 
-    check_writable(json_file, fp32, int8)
+    if update_baseline and baseline is None:
+        raise UsageError("--update-baseline: say where, with --baseline FILE")
+    if strict_speed and min_speedup is None:
+        raise UsageError("--strict-speed: say how fast, with --min-speedup X")
+    check_data_options(data, preset, preprocess_file, split, skip_bad)
+    for file in (json_file, junit_file, baseline):
+        check_writable(file, fp32, int8)
     with progress_bars() as progress:
         verdict = api.check(
             fp32,
@@ -66,7 +120,14 @@ def command(
             metric=metric,
             max_drop=max_drop,
             minimum=minimum,
+            confidence=confidence,
+            criterion=criterion,
+            baseline=None if update_baseline else baseline,
             min_int8=min_int8,
+            min_speedup=min_speedup,
+            strict_speed=strict_speed,
+            truth=truth,
+            detector=detector,
             preprocess=find_preprocess(preset, preprocess_file),
             samples=samples,
             split=split or "val",
@@ -75,14 +136,28 @@ def command(
             progress=progress,
         )
     if json_file != "-":
-        assert verdict.report.accuracy is not None
-        click.echo(f"{verdict.report.accuracy.samples} images")
-        for row in verdict.report.accuracy.rows:
-            before = "" if row.reference is None else f"FP32 {row.reference:.4g}, "
-            click.echo(f"  {row.output}: {row.metric} {before}INT8 {row.value:.4g}")
-        click.echo(str(verdict.report.kernels))
-        for reason in verdict.reasons:
-            click.echo(reason)
-        click.echo("passed" if verdict.passed else "FAILED")
+        show(verdict)
+    if baseline is not None and update_baseline:
+        if verdict.passed:
+            write_json(verdict.baseline.to_json(), baseline)
+        else:
+            click.echo(f"pyq8: {baseline} stays as it is: the model did not pass", err=True)
+    if junit_file is not None:
+        write_text(junit(verdict), junit_file)
+    write_summary(verdict)
     write_json({"kind": "pyq8 check", "schema": 1, **verdict.to_json()}, json_file)
     return verdict.exit_code
+
+
+def show(verdict: Verdict) -> None:
+    """Every score, the demands, the verdict."""
+    report = verdict.report
+    assert report.accuracy is not None
+    click.echo(f"{report.accuracy.samples} images")
+    for row in report.accuracy.rows:
+        before = "" if row.reference is None else f"{verdict.record['against']} {row.reference:.4g}, "
+        click.echo(f"  {row.output + ': ' if row.output else ''}{row.metric} {before}INT8 {row.value:.4g}")
+    click.echo(str(report.kernels))
+    for reason in verdict.reasons:
+        click.echo(reason)
+    click.echo("passed" if verdict.passed else verdict.outcome.upper())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -35,6 +36,20 @@ def data_options(command: F) -> F:
 def json_option(command: F) -> F:
     """`--json FILE`."""
     return click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - for stdout.")(command)
+
+
+def check_data_options(
+    data: str, preset: str | None, preprocess_file: str | None, split: str | None, skip_bad: bool
+) -> None:
+    """Refuse options that say something about images where the data are arrays, which are fed as they are.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    given = {"--preset": preset, "--preprocess": preprocess_file, "--split": split, "--skip-bad": skip_bad}
+    found = next((name for name, value in given.items() if value), None)
+    if found and Path(data).suffix.lower() in (".npz", ".npy") and Path(data).is_file():
+        raise UsageError(f"{found} is for images; {data} holds arrays, which are fed as they are: leave it out")
 
 
 def find_preprocess(preset: str | None, file: str | None) -> Preprocess | None:

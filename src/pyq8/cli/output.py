@@ -31,11 +31,20 @@ def write_json(data: dict[str, Any], file: str | None) -> None:
     text = json.dumps(_finite(data), indent=1, allow_nan=False)
     if file == "-":
         click.echo(text)
-        return
+    else:
+        write_text(text + "\n", file)
+
+
+def write_text(text: str, file: str) -> None:
+    """Write beside, then rename: the file is whole or not there.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     path = Path(file)
     beside = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}.part")  # a pipe: itself
     try:
-        beside.write_text(text + "\n", encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
         if beside is not path:
             beside.replace(path)
     except OSError as error:

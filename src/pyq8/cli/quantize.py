@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pyq8.cli.options import data_options, find_preprocess, json_option
+from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
 from pyq8.cli.output import check_writable, decibel, mib, progress_bars, write_json
 from pyq8.errors import UsageError
 
@@ -83,6 +83,7 @@ def command(
     """
     from pyq8 import api
     from pyq8.observers import OBSERVERS
+    from pyq8.pixel_input import pixel_input
     from pyq8.provenance import remembered_preprocess
     from pyq8.rewrite import FORMATS
 
@@ -94,8 +95,10 @@ def command(
     api.weight_type(target)
     check_writable(out)
     check_writable(json_file, model, out)
+    how = (None, None) if input_ == "uint8" else (preset, preprocess_file)  # there the normalization is for the model
+    check_data_options(calib, *how, split, skip_bad)
     preprocess = find_preprocess(preset, preprocess_file)
-    api.pixel_input(input_, layout, color, preprocess)
+    pixel_input(input_, layout, color, preprocess)
     with progress_bars() as progress:
         result = api.quantize(
             model,

@@ -82,6 +82,7 @@ class ArrayLoader(Loader):
         self._indices = select(count, samples, seed)
         self._batch_size = fixed_batch(specs) or batch_size
         super().__init__(len(self._indices))
+        self.labels = tuple(self._labels[i] for i in self._indices)
 
     def _check(self, value: Any, spec: InputSpec) -> Array:
         array = as_array(value)

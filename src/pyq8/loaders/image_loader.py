@@ -34,6 +34,7 @@ class ImageLoader(Loader):
         self, images: Sequence[ImageFile], preprocess: BoundPreprocess, batch_size: int, skip_bad: bool
     ) -> None:
         super().__init__(len(images), preprocess)
+        self.labels = tuple(image.label for image in images)
         self._images = images
         self._preprocess = preprocess
         self._batch_size = preprocess.spec.shape[0] or batch_size

@@ -21,6 +21,8 @@ class Loader(ABC):
     def __init__(self, total: int | None = None, preprocess: BoundPreprocess | None = None) -> None:
         self.total = total
         self.preprocess = preprocess
+        self.labels: tuple[int | None, ...] = ()
+        """Of all samples, where they are known before the samples are read."""
         self.skipped: list[str] = []
         """Names of the unreadable images left out, filled while iterating."""
 

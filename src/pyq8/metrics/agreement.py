@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyq8.metrics.metric import METRICS, Labels, mean, rows
+from pyq8.metrics.metric import METRICS, Labels, Metric, rows
 from pyq8.types import Array
 
 
 @METRICS.register("agreement")
-class Agreement:
+class Agreement(Metric):
     """Percentage of the samples for which FP32 and the quantized model name the same class (argmax).
 
-    Needs no labels. A sample with a NaN in either output is one of disagreement.
+    Needs no labels. A sample with a NaN in either output is one of disagreement. FP32 agrees with itself: 100.
     """
 
     name = "agreement"
-    needs_labels = False
-    higher_is_better = True
-    reference_value = 100.0
 
-    def __init__(self) -> None:
-        self.samples = 0
-        self._same = 0
-
-    def update(self, reference: Array, candidate: Array, labels: Labels = ()) -> None:  # noqa: ARG002  # Metric
-        """Add a batch of (N, classes) scores; see `Metric.update`."""
+    def rate(self, reference: Array, candidate: Array, labels: Labels) -> tuple[Array | None, Array]:  # noqa: ARG002
+        """1 where they agree, of (N, classes) scores; see `Metric.rate`."""
         ref, x = rows(reference, candidate)
         same = np.argmax(ref, axis=1) == np.argmax(x, axis=1)
         same &= ~(np.isnan(ref) | np.isnan(x)).any(axis=1)
-        self.samples += len(ref)
-        self._same += int(same.sum())
+        return np.ones((len(ref), 1)), same[:, None].astype(np.float64)
 
-    @property
-    def value(self) -> float:
-        """Agreement in percent."""
-        return 100 * mean(self._same, self.samples, self.name)
-
-    @property
-    def drop(self) -> float:
-        """100 - agreement, in percentage points."""
-        return 100 - self.value
+    def total(self, mean: Array) -> Array:
+        """In percent."""
+        return 100 * mean[..., 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyq8.metrics.metric import METRICS, Labels, mean, rows
+from pyq8.metrics.metric import METRICS, Labels, Metric, rows
 from pyq8.types import Array
 
 
@@ -20,41 +20,30 @@ def sqnr(ref: Array, x: Array) -> float:
 
 
 @METRICS.register("sqnr")
-class Sqnr:
+class Sqnr(Metric):
     """10 log10(sum ref^2 / sum (ref - x)^2) in dB, over all elements of all samples.
 
     6.02 dB are one bit. Equal outputs give inf; a reference of zeros, or a NaN, gives -inf.
     """
 
     name = "sqnr"
-    needs_labels = False
-    higher_is_better = True
-    reference_value = None
-    drop = None
+    unit = "dB"
+    yardstick = True
 
-    def __init__(self) -> None:
-        self.samples = 0
-        self._signal = 0.0
-        self._noise = 0.0
-
-    def update(self, reference: Array, candidate: Array, labels: Labels = ()) -> None:  # noqa: ARG002  # Metric
-        """Add a batch; see `Metric.update`."""
+    def rate(self, reference: Array, candidate: Array, labels: Labels) -> tuple[Array | None, Array]:  # noqa: ARG002
+        """(signal, noise); see `Metric.rate`."""
         ref, x = rows(reference, candidate)
-        self.samples += len(ref)
-        self._signal += float(np.sum(np.square(ref)))
-        self._noise += float(np.sum(np.square(np.subtract(ref, x, out=x))))
+        noise = np.sum(np.square(np.subtract(ref, x, out=x)), axis=1)
+        return None, np.stack([np.sum(np.square(ref), axis=1), noise], axis=1)
 
-    @property
-    def value(self) -> float:
-        """The ratio in dB."""
-        mean(0, self.samples, self.name)
-        return decibel(self._signal, self._noise)
+    def total(self, mean: Array) -> Array:
+        """In dB."""
+        return decibel(mean[..., 0], mean[..., 1])
 
 
-def decibel(signal: float, noise: float) -> float:
+def decibel(signal: Array | float, noise: Array | float) -> Array:
     """10 log10(signal / noise); inf without noise, -inf without signal or where the noise is not a number."""
-    if noise == 0:
-        return np.inf
-    if not np.isfinite(noise) or signal == 0:
-        return -np.inf
-    return float(10 * np.log10(signal / noise))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = 10 * np.log10(np.divide(signal, noise))
+    known = np.isfinite(noise) & np.not_equal(signal, 0)
+    return np.where(np.equal(noise, 0), np.inf, np.where(known, ratio, -np.inf))

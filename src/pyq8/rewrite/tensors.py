@@ -140,8 +140,15 @@ class Tensors:
         return self._shared(f"{name}_scale", qparams.scale)
 
     def zero_point(self, name: str, qparams: QParams) -> ir.Value:
-        """An initializer of the integer type, shared by all tensors of the same zero point."""
-        return self._shared(f"{name}_zero_point", qparams.zero_point.astype(qparams.qtype.dtype))
+        """An initializer of the integer type, shared by all activations of the same zero point.
+
+        Weights have one each: session.x64quantprecision, which makes 8-bit weights safe on CPUs without VNNI, turns
+        every weight's into uint8, and ONNX Runtime (1.31) fails to load a model where it meets the same one twice.
+        """
+        array = qparams.zero_point.astype(qparams.qtype.dtype)
+        if qparams.qtype.dtype == "int8":
+            return self.initializer(f"{name}_zero_point", array)
+        return self._shared(f"{name}_zero_point", array)
 
     def _shared(self, name: str, array: Array) -> ir.Value:
         key = (array.tobytes(), str(array.dtype), array.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,11 @@ import numpy as np
 
 from pyq8.errors import DataError, ModelError
 from pyq8.inference import batch_size, single
-from pyq8.loaders import Batch
+from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
+from pyq8.metrics.metric import Outputs, OutputsMetric
+from pyq8.metrics.topk import check_labels
+from pyq8.types import Array
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -25,11 +28,15 @@ class AccuracyRow:
     """One metric of one output.
 
     Args:
-        output: name of the model's output.
+        output: name of the model's output; "" for a metric of all of them.
         metric: name of the metric.
-        reference: what FP32 scores; None where FP32 is the yardstick.
+        reference: what FP32, or the baseline, scores; None where FP32 is the yardstick.
         value: what the quantized model scores.
-        drop: loss in percentage points; None for metrics in other units.
+        drop: reference less value; None where there is no reference.
+        low: lower bound of the drop, or of the value where there is no drop; None where nobody asked.
+        high: upper bound.
+        lost: images that only the reference has right; None where images are not right or wrong.
+        won: images that only the quantized model has right.
     """
 
     output: str
@@ -37,6 +44,10 @@ class AccuracyRow:
     reference: float | None
     value: float
     drop: float | None
+    low: float | None = None
+    high: float | None = None
+    lost: int | None = None
+    won: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,17 +75,39 @@ def compare_accuracy(
     reference: ir.Model,
     candidate: ir.Model,
     batches: Iterable[Batch],
-    metrics: Sequence[str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> AccuracyReport:
-    """Score the candidate against the reference, image by image.
+    """Score the candidate against the reference with every metric that applies; see `measure`."""
+    metrics, samples = measure(reference, candidate, batches, progress=progress)
+    return AccuracyReport(tuple(plain_row(*key, metric) for key, metric in metrics.items()), samples)
+
+
+def plain_row(output: str, name: str, metric: Metric) -> AccuracyRow:
+    """A row without bounds."""
+    return AccuracyRow(output, name, metric.reference_value, metric.value, metric.drop)
+
+
+def measure(
+    reference: ir.Model,
+    candidate: ir.Model,
+    batches: Iterable[Batch],
+    metric: Metric | None = None,
+    progress: Callable[[int], None] | None = None,
+    seen: Callable[[Batch], None] | None = None,
+) -> tuple[dict[tuple[str, str], Metric], int]:
+    """Run both models on the same images, image by image.
 
     Args:
         reference: the FP32 model.
         candidate: the quantized model, with the same inputs and outputs.
         batches: the images, with labels where there are any.
-        metrics: names; None for all that apply: the classification metrics only for an output [N, classes].
+        metric: None for all that apply: the classification metrics only for an output [N, classes].
         progress: called with the number of images done since the last call.
+        seen: called with every batch.
+
+    Returns:
+        (output name or "" for all, metric name) -> what was measured, without those that no image counted for; and
+        the number of images.
 
     Raises:
         ModelError: the models do not have the same inputs and outputs.
@@ -86,32 +119,36 @@ def compare_accuracy(
     check_same_interface(reference, candidate)
     expected, found = model_session(reference, spin=False), model_session(candidate, spin=False)
     inputs = {v.name for v in reference.graph.inputs}
-    scores: dict[tuple[str, str], Metric] = {}
+    metrics: dict[tuple[str, str], Metric] = {}
     samples, size = 0, max(batch_size(reference), batch_size(candidate))
     for batch in batches:
+        if seen is not None:
+            seen(batch)
         done = 0
         for feeds, count in single([batch.feeds], size):
             feeds = {k: v for k, v in feeds.items() if k in inputs}
-            labels = batch.labels[done : done + count]
+            refs, outs = (
+                {
+                    name: _images(array, size, count)
+                    for name, array in zip(names, session.run(names, feeds), strict=True)
+                }
+                for session in (expected, found)
+            )
+            part = slice(done, done + count)
+            run = Outputs(refs, outs, batch.labels[part], batch.names[part], _pixels(feeds))
             done += count
-            refs, outs = expected.run(names, feeds), found.run(names, feeds)
             if not samples:
-                scores = _choose(names, refs, metrics, labels)
-            for (output, _), metric in scores.items():
-                ref, out = (a[names.index(output)] for a in (refs, outs))
-                if np.ndim(ref) and np.shape(ref) == np.shape(out):
-                    metric.update(ref[:count], out[:count], labels)
+                metrics = _choose(run, metric)
+                if any(m.needs_labels for m in metrics.values()) and isinstance(batches, Loader):
+                    check_labels(batches.labels, int(np.prod(refs[names[0]].shape[1:])))
+            for (output, _), each in metrics.items():
+                _update(each, output, run)
             samples += count
             if progress is not None:
                 progress(count)
     if not samples:
         raise DataError("no image came to compare the models on; give at least one")
-    rows = [
-        AccuracyRow(output, name, m.reference_value, float(m.value), m.drop)
-        for (output, name), m in scores.items()
-        if m.samples
-    ]
-    return AccuracyReport(tuple(rows), samples)
+    return {key: each for key, each in metrics.items() if each.samples}, samples
 
 
 def check_same_interface(reference: ir.Model, candidate: ir.Model) -> None:
@@ -145,20 +182,41 @@ def _fits(left: ir.Shape | None, right: ir.Shape | None, batch: bool) -> bool:
     return len(left) == len(right) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
 
 
-def _choose(
-    names: list[str], outputs: list[Any], metrics: Sequence[str] | None, labels: Sequence[int | None]
-) -> dict[tuple[str, str], Metric]:
+def _images(output: Any, size: int, count: int) -> Array:
+    """An output with one row an image: an output of one image that has no batch axis gets one."""
+    array = np.asarray(output)
+    if size == 1 and (array.ndim == 0 or len(array) != 1):
+        return array[None]
+    return array[:count]
+
+
+def _pixels(feeds: Mapping[str, Array]) -> tuple[int, int] | None:
+    """(height, width) of the only input, where it is an image; channels are the shorter end axis."""
+    shape = next(iter(feeds.values())).shape
+    if len(feeds) != 1 or len(shape) != 4:
+        return None
+    return (shape[2], shape[3]) if shape[1] <= shape[3] else (shape[1], shape[2])
+
+
+def _choose(run: Outputs, metric: Metric | None) -> dict[tuple[str, str], Metric]:
     """Which metric is kept for which output."""
+    first = next(iter(run.reference))
+    if metric is not None:
+        return {("" if isinstance(metric, OutputsMetric) else first, metric.name): metric}
     chosen: dict[tuple[str, str], Metric] = {}
-    for position, (name, output) in enumerate(zip(names, outputs, strict=True)):
-        classes = np.ndim(output) == 2 and np.shape(output)[1] > 1 and position == 0
-        wanted = metrics
-        if wanted is None:
-            wanted = (*(CLASSIFICATION if classes else ()), *GENERAL)
-            if not labels or any(label is None for label in labels):
-                wanted = [m for m in wanted if not METRICS.get(m)().needs_labels]
-        for metric in wanted:
-            chosen[name, metric] = METRICS.get(metric)()
-        if metrics is not None:
-            break
+    for name, output in run.reference.items():
+        classes = output.ndim == 2 and output.shape[1] > 1 and name == first
+        for each in (*(CLASSIFICATION if classes else ()), *GENERAL):
+            made = METRICS.get(each)()
+            if not made.needs_labels or (run.labels and None not in run.labels):
+                chosen[name, each] = made
     return chosen
+
+
+def _update(metric: Metric, output: str, run: Outputs) -> None:
+    if isinstance(metric, OutputsMetric):
+        metric.update_all(run)
+        return
+    ref, x = run.reference[output], run.candidate[output]
+    if ref.shape == x.shape:
+        metric.update(ref, x, run.labels)

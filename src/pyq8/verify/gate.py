@@ -1,36 +1,25 @@
-"""Pass or fail: is the quantized model good enough to ship?"""
+"""Passed, failed or inconclusive: is the quantized model good enough to ship?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyq8.errors import UsageError
-from pyq8.metrics import METRICS
+from pyq8.verify.accuracy import AccuracyRow
+from pyq8.verify.baseline import Baseline
+from pyq8.verify.demand import Demand, Limits, Outcome
+from pyq8.verify.kernels import KernelReport
 from pyq8.verify.report import Report
+from pyq8.verify.speed import SpeedRow
 
-DEFAULT_MAX_DROP = 1.0
-"""Percentage points."""
 CHANCE = 5.0
 """Percent; an FP32 model below it says nothing about the quantized one."""
-DEFAULT_MINIMUM = {"sqnr": 15.0, "cosine": 0.99}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the gate demands.
-
-    Args:
-        metric: None takes top1 where there are labels, agreement for classifiers without, else sqnr.
-        max_drop: percentage points that top1, top5 or agreement may lose.
-        minimum: what sqnr (dB) or cosine must reach.
-        min_int8: share of the convolutions that must run on INT8 kernels.
-    """
-
-    metric: str | None = None
-    max_drop: float | None = None
-    minimum: float | None = None
-    min_int8: float | None = None
+WITHOUT_LABELS = {
+    **dict.fromkeys(("top1", "top5"), "--metric agreement"),
+    **dict.fromkeys(("map", "map50", "map-voc"), "--truth fp32"),
+}
+EXIT_CODES: dict[Outcome, int] = {"passed": 0, "failed": 1, "inconclusive": 4}
 
 
 @dataclass(frozen=True)
@@ -38,67 +27,103 @@ class Verdict:
     """The gate's answer.
 
     Args:
-        passed: all demands are met.
-        reasons: one line a demand: what was found, what was demanded.
+        demands: what was demanded and how it was met.
+        warnings: what makes the answer doubtful, one line each.
         report: what it rests on.
+        record: what was judged, where, and by which rules; see docs/reference/json.md.
+        baseline: the quantized model's results, to judge the next one against.
     """
 
-    passed: bool
-    reasons: tuple[str, ...]
+    demands: tuple[Demand, ...]
+    warnings: tuple[str, ...]
     report: Report
+    record: Mapping[str, Any]
+    baseline: Baseline
+
+    __hash__ = None  # type: ignore[assignment]  # holds a mapping
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst of the demands: failed, then inconclusive, then passed."""
+        found = {demand.outcome for demand in self.demands}
+        return "failed" if "failed" in found else "inconclusive" if "inconclusive" in found else "passed"
+
+    @property
+    def passed(self) -> bool:
+        """All demands are met."""
+        return self.outcome == "passed"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """One line a demand, then one a warning."""
+        return (*(demand.text for demand in self.demands), *(f"warning: {text}" for text in self.warnings))
 
     @property
     def exit_code(self) -> int:
-        """0 passed, 1 failed."""
-        return 0 if self.passed else 1
+        """0 passed, 1 failed, 4 inconclusive."""
+        return EXIT_CODES[self.outcome]
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts."""
-        return {"passed": self.passed, "reasons": list(self.reasons), **self.report.to_json()}
+        return {
+            "verdict": self.outcome,
+            "passed": self.passed,
+            "reasons": list(self.reasons),
+            "demands": [asdict(demand) for demand in self.demands],
+            "warnings": list(self.warnings),
+            **self.record,
+            **self.report.to_json(),
+        }
 
 
-def judge(report: Report, limits: Limits) -> Verdict:
-    """Compare a report with the limits.
+def doubts(row: AccuracyRow, kernels: KernelReport, same: bool, saturating: bool) -> list[str]:
+    """What makes a verdict doubtful.
 
-    Raises:
-        UsageError: a limit that does not fit the metric.
+    Args:
+        row: what is judged.
+        kernels: of the quantized model.
+        same: both models are the same file.
+        saturating: this CPU would saturate the model's sums.
     """
-    assert report.accuracy is not None
-    candidates = [limits.metric] if limits.metric else ["top1", "agreement", "sqnr"]
-    row = next((r for m in candidates if (r := report.accuracy.find(m)) is not None), None)
-    if row is None:
-        labels = " and labels (labels.csv, class folders, 'labels' in a .npz)" if needs_labels(candidates[0]) else ""
-        raise UsageError(f"metric {candidates[0]!r} needs a first output [N, classes]{labels}; try sqnr or cosine")
-    if row.drop is not None:
-        if limits.minimum is not None:
-            raise UsageError(f"--min does not fit {row.metric}, which is judged by its drop; use --max-drop")
-        limit = DEFAULT_MAX_DROP if limits.max_drop is None else limits.max_drop
-        good = row.drop <= limit
-        before = "" if row.reference is None else f" from {row.reference:.2f}"
-        text = f"{row.metric} {row.value:.2f} %{before}: a drop of {row.drop:.2f} points, at most {limit:g} allowed"
-    else:
-        if limits.max_drop is not None:
-            raise UsageError(f"--max-drop does not fit {row.metric}, which has no points; use --min")
-        limit = DEFAULT_MINIMUM[row.metric] if limits.minimum is None else limits.minimum
-        good = row.value >= limit
-        unit = " dB" if row.metric == "sqnr" else ""
-        text = f"{row.metric} {row.value:.4g}{unit}, at least {limit:g}{unit} demanded"
-    if len({r.output for r in report.accuracy.rows}) > 1:
-        text = f"{row.output}: {text}"
-    passed, reasons = good, [text]
-    if row.reference is not None and row.reference < CHANCE:
-        reasons.append(
-            f"warning: FP32 itself scores {row.reference:.2f} %: the labels or the preprocessing do not fit the model; "
-            "--metric agreement judges without labels"
+    found = []
+    if same:
+        found.append("both models are the same file")
+    elif not any(r.int8 for r in kernels.rows):
+        found.append("the model to judge computes nothing in INT8; give the quantized one second")
+    if row.reference is not None and row.metric in WITHOUT_LABELS and row.reference < CHANCE:
+        found.append(
+            f"FP32 itself scores {row.reference:.2f} %: the labels or the preprocessing do not fit the model; "
+            f"{WITHOUT_LABELS[row.metric]} judges without labels"
         )
-    if limits.min_int8 is not None:
-        kernels = report.kernels
-        share = kernels.int8_convolutions / max(1, len(kernels.convolutions))
-        passed = passed and share >= limits.min_int8
-        reasons.append(f"{share:.1%} of the convolutions on INT8 kernels, at least {limits.min_int8:.1%} demanded")
-    return Verdict(passed, tuple(reasons), report)
+    if saturating:
+        found.append(
+            "the model's 8-bit weights saturate on this CPU, which has no VNNI: judged with "
+            "session.x64quantprecision = 1, as pyq8.session sets it; set it too, or quantize with --target avx2"
+        )
+    return found
 
 
-def needs_labels(metric: str | None) -> bool:
-    """Whether a metric cannot do without labels."""
-    return metric is not None and METRICS.get(metric)().needs_labels
+def judge_kernels(kernels: KernelReport, minimum: float) -> Demand:
+    """Do enough convolutions run in INT8? A model without any has none to miss."""
+    total = len(kernels.convolutions)
+    share = kernels.int8_convolutions / total if total else 1.0
+    text = f"{share:.1%} of the convolutions on INT8 kernels, at least {minimum:.1%} demanded"
+    return Demand("kernels", "passed" if share >= minimum else "failed", text)
+
+
+def judge_speed(row: SpeedRow, limits: Limits) -> tuple[list[Demand], list[str]]:
+    """Is the model fast enough in every round? Time is never certain: unless strict, a miss is a warning.
+
+    Returns:
+        demands and warnings, one line in one of both.
+    """
+    assert limits.min_speedup is not None
+    outcome: Outcome = "passed" if row.ratio_low >= limits.min_speedup else "inconclusive"
+    outcome = "failed" if row.ratio < limits.min_speedup else outcome
+    text = (
+        f"{row.ratio:.2f}x as fast as FP32, {row.ratio_low:.2f}x in the worst round, "
+        f"at least {limits.min_speedup:g}x demanded"
+    )
+    if outcome == "passed" or limits.strict_speed:
+        return [Demand("speed", outcome, text)], []
+    return [], [f"{text}; --strict-speed makes it count"]

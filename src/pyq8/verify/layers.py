@@ -95,5 +95,5 @@ def compare_layers(
                 noise[name] += float(np.vdot(difference, difference))
         if progress is not None:
             progress(count)
-    rows = [LayerRow(n, computed[n], decibel(signal[n], noise[n])) for n in names if signal[n] + noise[n] > 0]
+    rows = [LayerRow(n, computed[n], float(decibel(signal[n], noise[n]))) for n in names if signal[n] + noise[n] > 0]
     return LayerReport(tuple(sorted(rows, key=lambda r: r.sqnr)), samples)

@@ -1,0 +1,90 @@
+"""What a measurement rests on: the machine, the versions, the digests of the files."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyq8 import cpu
+from pyq8._version import __version__
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from pyq8.loaders import Batch
+
+SAFE_WEIGHT = 64
+"""Two products of 255 and this fit the 16 bits in which a CPU without VNNI adds them."""
+
+
+def environment() -> dict[str, Any]:
+    """CPU, its INT8 instructions and the versions of what computes; plain JSON."""
+    packages = ("onnxruntime", "onnx", "numpy")
+    return {
+        "cpu": cpu.describe(),
+        "isa": sorted(cpu.isa()),
+        "versions": {"pyq8": __version__, **{name: metadata.version(name) for name in packages}},
+    }
+
+
+def file_sha256(path: str | Path, model: ir.Model) -> str:
+    """SHA-256 of a model file, as `sha256sum` prints it; with external data, of the file and those data in turn.
+
+    Args:
+        path: of the file.
+        model: what was read from it.
+    """
+    import onnx_ir as ir
+
+    tensors = (v.const_value for graph in model.graphs() for v in graph.initializers.values())
+    external = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    digest = hashlib.sha256()
+    for file in (Path(path), *sorted(external)):
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def may_saturate(model: ir.Model) -> bool:
+    """Whether this CPU adds u8 x s8 products in 16 bits (x86 without VNNI) and the weights are too large for that."""
+    if cpu.has_vnni() or platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    import onnx_ir as ir
+
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if tensor is None or tensor.dtype != ir.DataType.INT8 or len(tensor.shape) < 2:
+            continue
+        if np.max(np.abs(tensor.numpy().astype(np.int16)), initial=0) > SAFE_WEIGHT:
+            return True
+    return False
+
+
+class BatchDigest:
+    """A digest of images, labels and names, in order: the same one, and only then, for the same data.
+
+    Args:
+        more: digest of what else belongs to the data: annotations.
+    """
+
+    def __init__(self, more: str = "") -> None:
+        self._digest = hashlib.sha256(more.encode())
+
+    def update(self, batch: Batch) -> None:
+        """Add the samples of a batch, one at a time: how they were batched does not matter."""
+        for i, (label, name) in enumerate(zip(batch.labels, batch.names, strict=True)):
+            self._digest.update(f"{name}:{label}".encode())
+            for key in sorted(batch.feeds):
+                array = np.ascontiguousarray(batch.feeds[key][i])
+                self._digest.update(f"{key}:{array.dtype}:{array.shape}".encode())
+                self._digest.update(array.tobytes())
+
+    def hexdigest(self) -> str:
+        """64 hex digits."""
+        return self._digest.hexdigest()
