@@ -119,6 +119,7 @@ def test_what_reads_a_shape_reads_that_of_the_pixels(tensor: str) -> None:
         ("s = Mul(f, zero) n = Transpose<perm = [0, 3, 1, 2]>(s)", "by 0"),
         ("s = Div(one, f) n = Transpose<perm = [0, 3, 1, 2]>(s)", "not compute with a constant"),
         ("g1 = Gather<axis = 3>(f, twice) n = Transpose<perm = [0, 3, 1, 2]>(g1)", "does not reorder channels"),
+        ("p = Shape<start = 1>(f) s = Sub(f, mean) n = Transpose<perm = [0, 3, 1, 2]>(s)", "reads a part of the shape"),
         ("s = Sub(f, f) n = Transpose<perm = [0, 3, 1, 2]>(s)", "has not one reader"),
     ],
 )

@@ -37,6 +37,8 @@ from pyq8.types import Array
 
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 WHITE = 255
+NOTHING = 1e-6
+"""Of the pixels' range: what is left of the means is rounding."""
 
 
 @dataclass
@@ -77,6 +79,9 @@ def _fold(node: ir.Node) -> bool:
 def _readers(node: ir.Node) -> Iterator[ir.Node]:
     """What works on the pixels, up to the convolution."""
     while True:
+        partial = next((r for r in shape_readers(node.outputs[0]) if r.attributes), None)
+        if partial is not None:
+            raise Refuse(f"{partial.name!r} reads a part of the shape of normalized pixels")
         following = only_reader(node.outputs[0], shapes=False)
         if following is None:
             raise Refuse(f"the output of {node.name!r} has not one reader")
@@ -97,8 +102,6 @@ def _keep_shape(source: ir.Value, made: ir.Node, chain: list[ir.Node]) -> None:
         order = _permuted(order, node)
     for reader in shape_readers(made.outputs[0]):
         if reader.op_type == "Shape" and order != [0, 1, 2, 3]:
-            if reader.attributes:
-                raise Refuse(f"{reader.name!r} reads a part of the shape of transposed pixels")
             graph = reader.graph
             assert graph is not None
             axes = add_initializer(graph, f"{reader.name}_axes", np.asarray(order, np.int64))
@@ -135,6 +138,8 @@ def _trace(chain: list[ir.Node], channels: int) -> _Pixels:
             pixels.channel = pixels.channel[picked]
         else:
             _compute(node, pixels, axis)
+    if not np.isfinite(pixels.factor).all() or not pixels.factor.all() or not np.isfinite(pixels.offset).all():
+        raise Refuse("it multiplies by 0, or by what is not finite")
     return pixels
 
 
@@ -161,8 +166,6 @@ def _compute(node: ir.Node, pixels: _Pixels, axis: int) -> None:
 
 def _replace(source: ir.Value, conv: ir.Node, weight: Array, bias: npt.NDArray[np.float64], pixels: _Pixels) -> None:
     factor, offset = pixels.factor, pixels.offset
-    if not np.isfinite(factor).all() or not factor.all() or not np.isfinite(offset).all():
-        raise Refuse("it multiplies by 0, or by what is not finite")
     zero = int(np.clip(np.rint(np.mean(-offset / factor)), 0, WHITE))
     rest = factor * zero + offset
     exact = weight.astype(np.float64)
@@ -170,16 +173,14 @@ def _replace(source: ir.Value, conv: ir.Node, weight: Array, bias: npt.NDArray[n
     wide[:, pixels.channel] = exact * factor.reshape(1, -1, 1, 1)
     constant_part = np.einsum("ocyx,c->oyx", exact, rest)
     extra, fill = missing_channels(weight), (WHITE if zero <= WHITE // 2 else 0) - zero
-    if np.abs(rest).max() > 1e-6 * np.abs(factor * WHITE).max():
-        if _pads(conv):
-            extra = extra or 1
-            more = np.zeros((weight.shape[0], extra, *weight.shape[2:]))
-            more[:, 0] = constant_part / fill
-        else:
-            bias = bias + constant_part.sum(axis=(1, 2))
-            more = np.zeros((weight.shape[0], extra, *weight.shape[2:]))
-    else:
-        more = np.zeros((weight.shape[0], extra, *weight.shape[2:]))
+    remains, pads = np.abs(rest).max() > NOTHING * np.abs(factor).max() * WHITE, _pads(conv)
+    if remains and pads:
+        extra = extra or 1
+    more = np.zeros((len(weight), extra, *weight.shape[2:]))
+    if remains and pads:
+        more[:, 0] = constant_part / fill
+    elif remains:
+        bias = bias + constant_part.sum(axis=(1, 2))
     graph = conv.graph
     assert graph is not None
     scale = add_initializer(graph, f"{source.name}_scale", np.asarray(1, np.float32))
