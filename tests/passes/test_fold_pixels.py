@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from pyq8.metrics.sqnr import sqnr
 from pyq8.passes import fold_pixels
 from pyq8.passes.shapes import infer_shapes
 from tests.passes.equivalence import apply, ops, refusal
@@ -16,6 +17,7 @@ W: Weights = {
     "mean": np.asarray([123.675, 116.28, 103.53], np.float32), "std": np.asarray([58.395, 57.12, 57.375], np.float32),
     "mean1": np.asarray([123.675, 116.28, 103.53], np.float32).reshape(3, 1, 1), "half": np.float32(127.5),
     "whole": np.float32(127), "scale": np.float32(1 / 128), "one": np.float32(1), "zero": np.float32(0),
+    "apart": np.asarray([0, 90, 255], np.float32),
     "bgr": np.array([2, 1, 0]), "twice": np.array([0, 0, 1]), "pixelwise": np.ones((5, 1), np.float32),
 }  # fmt: skip
 PAD = "pads = [1, 1, 1, 1]"
@@ -35,6 +37,7 @@ def model(body: str, inputs: str = "N, 6, 5, 3", conv: str = PAD, weight: str = 
 IMAGENET = "s = Sub(f, mean) d = Div(s, std) n = Transpose<perm = [0, 3, 1, 2]>(d)"
 CASES = {
     "means of their own": (IMAGENET, "N, 6, 5, 3", PAD),
+    "means far apart": (IMAGENET.replace("mean", "apart"), "N, 6, 5, 3", PAD),
     "an open image size": (IMAGENET, "N, H, W, 3", PAD),
     "without padding": (IMAGENET, "N, 6, 5, 3", "strides = [2, 2]"),
     "asymmetric padding": (IMAGENET, "N, 6, 5, 3", "pads = [0, 0, 1, 1]"),
@@ -63,7 +66,7 @@ def test_the_convolution_reads_the_pixels(case: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("case", ["means of their own", "an open image size", "one mean for all"])
+@pytest.mark.parametrize("case", ["means of their own", "means far apart", "an open image size"])
 def test_nothing_is_computed_in_fp32_before_the_first_convolution(case: str, form: str) -> None:
     body, inputs, conv = CASES[case]
     _, new = apply(fold_pixels, model(body, inputs, conv))
@@ -81,6 +84,7 @@ def test_nothing_is_computed_in_fp32_before_the_first_convolution(case: str, for
     error = np.abs(found - expected)
     border = np.ones(error.shape[-2:], bool)
     border[1:-1, 1:-1] = False
+    assert sqnr(expected, found) > 30
     assert error[..., border].max() <= 1.5 * max(error[..., ~border].max(), np.abs(expected).max() / 255)
 
 

@@ -29,6 +29,8 @@ def test_so_does_one_whose_channels_come_last(size: str) -> None:
     result, new = apply(pad_input_channels, model, image)
     assert result.changed == ("first",)
     assert ops(new)["Transpose"] == ops(new)["Pad"] == 1
+    (transpose,) = [node for node in new.graph if node.op_type == "Transpose"]
+    assert transpose.attributes["perm"].as_ints() == (0, 2, 1)  # ONNX Runtime does not see through this one
 
 
 def test_a_reader_of_the_shape_does_not_matter() -> None:
@@ -63,6 +65,11 @@ def test_refuses(text: str, reason: str) -> None:
     if "z = Relu" in text:
         text = text.replace(" y) {", " y, float[N, 3, 6, 6] z) {")
     assert reason in refusal(pad_input_channels, parse(text, W), "first")
+
+
+def test_refuses_a_convolution_that_stays_fp32() -> None:
+    text = FIRST.replace(" x) =>", " x, float[16] b) =>").replace("(x, w)", "(x, w, b)")
+    assert refusal(pad_input_channels, parse(text, W), "first") == "it stays FP32"
 
 
 def test_four_channels_need_none() -> None:
