@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
 import pyq8
@@ -82,9 +83,12 @@ def test_a_model_that_takes_pixels_is_as_accurate(tmp_path: Path, layout: str) -
     assert all(row.int8 for row in pyq8.inspect(out).rows)
 
     # and the gate compares it with the FP32 model, which takes floats
-    code, text, error = run("check", str(DIGITS / "digits.onnx"), str(out), "--data", str(DIGITS / "images"))
-    assert (code, error) == (0, "")
-    assert "top1 FP32 100, INT8 100" in text
+    for again in ([], ["--preprocess", preprocess]):
+        code, text, error = run(
+            "check", str(DIGITS / "digits.onnx"), str(out), "--data", str(DIGITS / "images"), *again
+        )
+        assert (code, error) == (0, "")
+        assert "top1 FP32 100, INT8 100" in text
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,8 @@ def test_a_model_that_takes_pixels_is_as_accurate(tmp_path: Path, layout: str) -
     [
         (["--input", "uint8"], "say which, with --preset or --preprocess"),
         (["--input", "int8"], "input 'int8': known are float, uint8"),
+        (["--layout", "nchw"], "add --input uint8"),
+        (["--color", "bgr"], "add --input uint8"),
         (["--input", "uint8", "--preset", "raw", "--layout", "hwc"], "layout 'hwc': known are nhwc, nchw"),
         (["--input", "uint8", "--preset", "raw", "--color", "gray"], "color 'gray': known are rgb, bgr"),
     ],
@@ -129,3 +135,17 @@ def test_arrays_of_pixels_and_a_preset(tmp_path: Path) -> None:
     options = ["--preprocess", str(DIGITS / "preprocess.toml"), "--input", "uint8", "-o", str(tmp_path / "out.onnx")]
     code, _, error = run("quantize", str(DIGITS / "digits.onnx"), "--calib", str(data), *options)
     assert (code, error) == (0, "")
+
+
+def test_a_normalization_that_cannot_be_folded_is_said(tmp_path: Path) -> None:
+    text = """g (float[N, 3, 8, 6] x) => (float[N, 16, 1, 1] y) {
+        a = Conv<pads = [1, 1, 1, 1]>(x, w) p = GlobalAveragePool(a)
+        m = GlobalAveragePool(x) c = Conv(m, u) y = Add(p, c)
+    }"""
+    model, images = tmp_path / "m.onnx", tmp_path / "i.npy"
+    ir.save(parse(text, {**W, "u": (16, 3, 1, 1)}), model)
+    np.save(images, np.random.default_rng(0).integers(0, 256, (2, 8, 6, 3)).astype(np.uint8))
+    options = ["--preset", "imagenet", "--input", "uint8", "-o", str(tmp_path / "o.onnx")]
+    code, _, error = run("quantize", str(model), "--calib", str(images), *options)
+    assert code == 0
+    assert "warning: normalization stays FP32" in error and "has not one reader" in error

@@ -14,7 +14,7 @@ from pyq8.detection.detector import Detector
 from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
 from pyq8.errors import UsageError
 from pyq8.inference import input_specs
-from pyq8.loaders import Batch, Loader, Preprocess, open_loader
+from pyq8.loaders import PRESETS, Batch, Loader, Preprocess, open_loader
 from pyq8.metrics import Metric
 from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
@@ -116,7 +116,8 @@ def quantize(
         seed=seed,
         skip_bad=skip_bad,
     )
-    place(prepared, config.exclude)  # a pattern that matches nothing is found before the work
+    if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
+        raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
     kept: list[Batch] = []
     report_images = _step(progress, "calibrate", loader.total)
     calibration = calibrate(prepared, (b.feeds for b in _keep(loader, kept)), config, report_images)
@@ -211,6 +212,8 @@ def check(
     pixels = remembered_pixels(int8)
     if pixels is not None and input_specs(fp32) != input_specs(int8):
         fp32 = take_pixels(fp32, pixels)
+        if preprocess is not None:
+            preprocess = pixels.strip(PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess)
     check_same_interface(fp32, int8)
     loader = open_loader(
         data,

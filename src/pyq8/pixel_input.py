@@ -52,9 +52,13 @@ class PixelInput:
     @property
     def raw(self) -> Preprocess:
         """What is left to do to an image: its geometry."""
+        return self.strip(self.preprocess)
+
+    def strip(self, preprocess: Preprocess) -> Preprocess:
+        """The geometry of a preprocessing; the pixels are those that the model takes."""
         gray = self.preprocess.color == "gray"
         return replace(
-            self.preprocess,
+            preprocess,
             color="gray" if gray else self.color,
             layout=self.layout,
             mean=(0.0,),
@@ -81,6 +85,8 @@ def pixel_input(input: str, layout: str, color: str, preprocess: Preprocess | st
     if input not in ("float", "uint8"):
         raise UsageError(f"input {input!r}: known are float, uint8")
     if input == "float":
+        if (layout, color) != (PixelInput.layout, PixelInput.color):
+            raise UsageError(f"layout {layout!r} and color {color!r} are for input uint8; add --input uint8")
         return None
     if preprocess is None:
         raise UsageError(

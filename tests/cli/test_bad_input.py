@@ -308,3 +308,15 @@ def test_the_library_names_what_it_does_not_take(photos: Path, digits_model: str
         pyq8.quantize(digits_model, photos / "missing", placement="cots")  # before the data is looked at
     with pytest.raises(pyq8.UsageError, match="'nothing' matches no node"):
         pyq8.quantize(digits_model, photos, exclude="nothing")
+
+
+def test_everything_excluded(tmp_path: Path, digits_model: str, digits_images: str) -> None:
+    out = tmp_path / "o.onnx"
+    code, text, error = run("quantize", digits_model, "--calib", digits_images, "--exclude", "*", "-o", str(out))
+    assert (code, text) == (2, "") and "exclude less" in error and error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_bench_with_far_more_threads_than_cpus(digits_model: str) -> None:
+    code, text, error = run("bench", digits_model, "--threads", "100000")
+    assert (code, text) == (2, "") and "100000 threads" in error and error.count("\n") == 1

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="What the INT8 model takes: float, as before, or uint8: pixels 0..255, the normalization inside.",
 )
-@click.option("--layout", default="nhwc", show_default=True, metavar="NAME", help="Of uint8 input: nhwc or nchw.")
-@click.option("--color", default="rgb", show_default=True, metavar="NAME", help="Of uint8 input: rgb or bgr.")
+@click.option("--layout", default="nhwc", show_default=True, metavar="NAME", help="With --input uint8: nhwc or nchw.")
+@click.option("--color", default="rgb", show_default=True, metavar="NAME", help="With --input uint8: rgb or bgr.")
 @click.option(
     "--placement",
     default="cost",
@@ -125,6 +125,9 @@ def command(
             f"warning: preprocessing was guessed ({used}); say --preset or --preprocess if it is wrong",
             err=True,
         )
+    kept = next((p.refused for p in result.passes if p.name == "fold_pixels" and not p.changed), {})
+    for reason in kept.values():
+        click.echo(f"warning: normalization stays FP32, in front of the first convolution: {reason}", err=True)
     if json_file != "-":
         show(result, model, calib, out)
     write_json(result.to_json(), json_file)

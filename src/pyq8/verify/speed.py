@@ -32,6 +32,10 @@ from pyq8.verify.speed_report import SpeedReport, SpeedRow
 __all__ = ["SpeedReport", "SpeedRow", "time_models"]
 
 
+CROWD = 4
+"""Threads a CPU beyond which only the waiting would be timed."""
+
+
 def time_models(
     paths: Sequence[str | os.PathLike[str]],
     *,
@@ -136,6 +140,9 @@ def _several(value: int | Sequence[int]) -> list[int]:
 def _check(names: list[str], batches: list[int], threads: list[int], rounds: int, seconds: float) -> None:
     if not names:
         raise UsageError("no models to time; give one or more paths")
+    limit = CROWD * (os.cpu_count() or 1)
+    if max(threads, default=0) > limit:
+        raise UsageError(f"cannot time with {max(threads)} threads on {os.cpu_count()} CPUs; at most {limit}")
     for what, numbers in (("batch", batches), ("threads", threads), ("rounds", [rounds])):
         if min(numbers, default=0) < 1:
             raise UsageError(f"{what} {', '.join(map(str, numbers)) or 'of nothing'}: give whole numbers from 1")
