@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyq8 import cpu
 from pyq8.calibrate import calibrate
@@ -38,9 +38,6 @@ from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.layers import compare_layers
 from pyq8.verify.report import Report
 from pyq8.verify.speed import time_models
-
-if TYPE_CHECKING:
-    pass
 
 Progress = Callable[[str, int, "int | None"], None]
 """Called with (what is done, how many more are done, how many there are)."""

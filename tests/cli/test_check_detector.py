@@ -13,8 +13,6 @@ from PIL import Image
 
 from tests.cli.run import run
 
-pytest.importorskip("faster_coco_eval")
-
 DETECTOR = """
 <ir_version: 8, opset_import: ["" : 17]>
 g (float[N, 3, 32, 32] x) => (float[2, 4] boxes, float[2] scores, int64[2] labels) {

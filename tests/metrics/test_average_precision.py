@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import faster_coco_eval as coco
 import numpy as np
 import pytest
 
@@ -16,7 +17,6 @@ from pyq8.metrics.metric import Outputs
 from pyq8.types import Array
 from pyq8.verify.accuracy_demand import estimate
 
-coco = pytest.importorskip("faster_coco_eval")
 RNG = np.random.default_rng(0)
 IMAGES = 12
 
