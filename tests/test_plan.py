@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pyq8.errors import CalibrationError, UsageError
 from pyq8.observers import OBSERVERS
-from pyq8.plan import make_plan
+from pyq8.plan import keep_float, make_plan
 from pyq8.types import Config, Plan
 
 from .small_models import FORMATS, Weights, between, check_case, parse, quantized, random_feeds
@@ -118,3 +119,27 @@ def test_integer_arithmetic_on_shapes_is_left_alone() -> None:
 
     assert case.plan.int8_nodes == ("conv1", "view", "conv2")
     check_case(case, {"conv1": "QLinearConv", "view": "Reshape", "conv2": "QLinearConv"})
+
+
+@pytest.mark.parametrize("pattern", ["conv1", "layer1_relu", "layer1_pool", "layer2_conv", "conv2", "layer?_*"])
+def test_keeping_nodes_fp32_later_gives_the_plan_that_excluding_them_gives(pattern: str) -> None:
+    case = quantized(between(BODY, WEIGHTS), Config())
+
+    assert keep_float(case.model, case.plan, [pattern]) == plan(pattern)
+
+
+def test_a_plan_of_another_model_is_refused() -> None:
+    case = quantized(between(BODY, WEIGHTS), Config())
+
+    with pytest.raises(CalibrationError, match="no parameters for tensor 'b': it was made for another model"):
+        keep_float(case.model, replace(case.plan, qparams={"z": case.plan.qparams["x"]}))
+
+
+def test_codes_survive_json() -> None:
+    codes = np.arange(-127, 129, dtype=np.int8).reshape(2, 2, 8, 8)
+    found = replace(plan(), codes={"w": codes})
+
+    back = Plan.from_json(json.loads(json.dumps(found.to_json())))
+
+    assert back == found
+    np.testing.assert_array_equal(back.codes["w"], codes)

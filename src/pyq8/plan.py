@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyq8.correction import bias_shifts
+from pyq8.errors import CalibrationError
+from pyq8.ops import find_rule
 from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
-from pyq8.qparams import activation_qparams, weight_qparams
+from pyq8.qparams import activation_qparams, quantized_tensors, weight_qparams
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
 
@@ -37,4 +40,39 @@ def make_plan(model: ir.Model, calibration: Calibration, config: Config) -> Plan
         float_nodes=placement.float_nodes,
         absorbed=placement.absorbed,
         bias_shift=shifts,
+    )
+
+
+def keep_float(model: ir.Model, plan: Plan, exclude: Sequence[str] = ()) -> Plan:
+    """The plan with more nodes in FP32, everything else as it was: no calibration is needed.
+
+    A node and what its saturation computes go together, and what only moves or adds FP32 values goes with them.
+
+    Args:
+        model: the prepared model that the plan was made for.
+        plan: what is INT8 so far; every name in `float_nodes` stays FP32.
+        exclude: names or patterns of nodes.
+
+    Raises:
+        UsageError: a pattern matches no node.
+        CalibrationError: the plan has no parameters for a tensor: it is of another model.
+    """
+    placement = place(model, exclude, plan.float_nodes)
+    needed = {value.name or "" for value in quantized_tensors(placement)}
+    for node in placement.int8:
+        rule = find_rule(node.op_type, node.domain)
+        weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
+        if weight is not None:
+            needed.add(weight.name or "")
+    missing = sorted(needed - set(plan.qparams))
+    if missing:
+        raise CalibrationError(f"the plan has no parameters for tensor {missing[0]!r}: it was made for another model")
+    int8 = tuple(node.name or "" for node in placement.int8)
+    return Plan(
+        qparams={name: q for name, q in plan.qparams.items() if name in needed},
+        int8_nodes=int8,
+        float_nodes=placement.float_nodes,
+        absorbed=placement.absorbed,
+        bias_shift={name: v for name, v in plan.bias_shift.items() if name in int8},
+        codes={name: v for name, v in plan.codes.items() if name in needed},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,17 +37,22 @@ def activation_qparams(placement: Placement, calibration: Calibration, config: C
                 by_root[root_name] = affine.choose_qparams(*_range(root, calibration, observer), UINT8)
         chosen[name] = by_root[root_name]
 
+    for value in quantized_tensors(placement):
+        assign(value)
+    return chosen
+
+
+def quantized_tensors(placement: Placement) -> Iterator[ir.Value]:
+    """Every tensor that an INT8 node reads or writes as integers, some of them twice."""
     for node in placement.int8:
         rule = find_rule(node.op_type, node.domain)
         assert rule is not None
         for _, value in rule.activations(node):
-            assign(value)
+            yield value
         if not writes_float(node, rule, placement):
-            assign(placement.output(node))
+            yield placement.output(node)
             if node.op_type == "Split":
-                for extra in node.outputs[1:]:
-                    assign(extra)
-    return chosen
+                yield from node.outputs[1:]
 
 
 def writes_float(node: ir.Node, rule: OpRule, placement: Placement) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,6 @@ class Result:
             "seconds": self.seconds,
             "peak_rss_mib": self.peak_rss_mib,
             "passes": [p.to_json() for p in self.passes],
-            "plan": self.plan.to_json(),
+            "plan": replace(self.plan, codes={}).to_json(),
             "report": self.report.to_json(),
         }

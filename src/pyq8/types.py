@@ -5,6 +5,8 @@ All are frozen, print well and round-trip JSON (`to_json` / `from_json` speak pl
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,6 +126,7 @@ class Plan:
         float_nodes: node name -> why it stays FP32.
         absorbed: name of a Relu / Clip -> the INT8 node whose saturation computes it.
         bias_shift: node name -> float32 (C,) to add to its bias (bias correction).
+        codes: weight name -> the integers that stand for it, where they are not the nearest ones.
     """
 
     qparams: Mapping[str, QParams]
@@ -131,6 +134,7 @@ class Plan:
     float_nodes: Mapping[str, str]
     absorbed: Mapping[str, str] = field(default_factory=dict)
     bias_shift: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    codes: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Plan) and self.to_json() == other.to_json()
@@ -151,6 +155,7 @@ class Plan:
             "absorbed": dict(self.absorbed),
             "qparams": {name: q.to_json() for name, q in self.qparams.items()},
             "bias_shift": {name: v.astype(float).tolist() for name, v in self.bias_shift.items()},
+            "codes": {name: _pack(v) for name, v in self.codes.items()},
         }
 
     @classmethod
@@ -162,4 +167,16 @@ class Plan:
             float_nodes=dict(data["float_nodes"]),
             absorbed=dict(data["absorbed"]),
             bias_shift={name: np.asarray(v, np.float32) for name, v in data["bias_shift"].items()},
+            codes={name: _unpack(v) for name, v in data["codes"].items()},
         )
+
+
+def _pack(codes: npt.NDArray[np.int8]) -> dict[str, Any]:
+    """Integers as text: shape, and the bytes deflated (RFC 1950) in base64."""
+    packed = zlib.compress(np.ascontiguousarray(codes).tobytes(), 1)
+    return {"shape": list(codes.shape), "deflated": base64.b64encode(packed).decode("ascii")}
+
+
+def _unpack(data: Mapping[str, Any]) -> npt.NDArray[np.int8]:
+    raw = zlib.decompress(base64.b64decode(data["deflated"], validate=True))
+    return np.asarray(np.frombuffer(raw, np.int8).reshape(data["shape"]))

@@ -56,8 +56,9 @@ class Tensors:
             qparams = self._qparams[value]
             array = constant(value)
             if array is not None:
-                q = self.initializer(f"{value.name}_quantized", affine.quantize(array, qparams))
-                self._quantized[value] = q
+                codes = self.plan.codes.get(value.name or "")
+                codes = affine.quantize(array, qparams) if codes is None else codes
+                self._quantized[value] = self.initializer(f"{value.name}_quantized", codes)
             else:
                 self.add_q(value)
         return self._quantized[value]
