@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,11 @@ from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs, OutputsMetric
 from pyq8.metrics.topk import check_labels
-from pyq8.types import Array
+from pyq8.types import Array, Feeds
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+    import onnxruntime
 
 CLASSIFICATION = ("top1", "top5", "agreement")
 GENERAL = ("cosine", "sqnr")
@@ -119,36 +120,75 @@ def measure(
     check_same_interface(reference, candidate)
     expected, found = model_session(reference, spin=False), model_session(candidate, spin=False)
     inputs = {v.name for v in reference.graph.inputs}
-    metrics: dict[tuple[str, str], Metric] = {}
-    samples, size = 0, max(batch_size(reference), batch_size(candidate))
+    size = max(batch_size(reference), batch_size(candidate))
+    tally = Tally(metric)
     for batch in batches:
         if seen is not None:
             seen(batch)
         done = 0
         for feeds, count in single([batch.feeds], size):
             feeds = {k: v for k, v in feeds.items() if k in inputs}
-            refs, outs = (
-                {
-                    name: _images(array, size, count)
-                    for name, array in zip(names, session.run(names, feeds), strict=True)
-                }
-                for session in (expected, found)
-            )
+            refs, outs = (run_images(session, names, feeds, size, count) for session in (expected, found))
             part = slice(done, done + count)
-            run = Outputs(refs, outs, batch.labels[part], batch.names[part], _pixels(feeds))
+            first = not tally.samples
+            tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(feeds)))
             done += count
-            if not samples:
-                metrics = _choose(run, metric)
-                if any(m.needs_labels for m in metrics.values()) and isinstance(batches, Loader):
-                    check_labels(batches.labels, int(np.prod(refs[names[0]].shape[1:])))
-            for (output, _), each in metrics.items():
-                _update(each, output, run)
-            samples += count
+            if first and tally.needs_labels and isinstance(batches, Loader):
+                check_labels(batches.labels, int(np.prod(refs[names[0]].shape[1:])))
             if progress is not None:
                 progress(count)
-    if not samples:
-        raise DataError("no image came to compare the models on; give at least one")
-    return {key: each for key, each in metrics.items() if each.samples}, samples
+    return tally.counted(), tally.samples
+
+
+class Tally:
+    """Metrics of two models whose outputs come some images at a time.
+
+    Args:
+        metric: None for all that apply, see `measure`.
+    """
+
+    def __init__(self, metric: Metric | None = None) -> None:
+        self.samples = 0
+        self._metric = metric
+        self._metrics: dict[tuple[str, str], Metric] = {}
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether one of the metrics does; known once there are images."""
+        return any(m.needs_labels for m in self._metrics.values())
+
+    def add(self, run: Outputs) -> None:
+        """Count the images of one run; the first decides which metrics apply."""
+        if not self.samples:
+            self._metrics = _choose(run, self._metric)
+        for (output, _), each in self._metrics.items():
+            _update(each, output, run)
+        self.samples += len(run.names)
+
+    def counted(self) -> dict[tuple[str, str], Metric]:
+        """(output, metric name) -> what was measured, see `measure`.
+
+        Raises:
+            DataError: no image came.
+        """
+        if not self.samples:
+            raise DataError("no image came to compare the models on; give at least one")
+        return {key: each for key, each in self._metrics.items() if each.samples}
+
+
+def run_images(
+    session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Feeds, size: int, count: int
+) -> dict[str, Array]:
+    """Output name -> array with one row an image.
+
+    Args:
+        session: of a model that takes `size` images at a time.
+        names: of its outputs.
+        feeds: `size` images, of which the first `count` are real.
+        size: likewise.
+        count: likewise.
+    """
+    return {name: _images(array, size, count) for name, array in zip(names, session.run(names, feeds), strict=True)}
 
 
 def check_same_interface(reference: ir.Model, candidate: ir.Model) -> None:
@@ -190,7 +230,7 @@ def _images(output: Any, size: int, count: int) -> Array:
     return array[:count]
 
 
-def _pixels(feeds: Mapping[str, Array]) -> tuple[int, int] | None:
+def image_size(feeds: Mapping[str, Array]) -> tuple[int, int] | None:
     """(height, width) of the only input, where it is an image; channels are the shorter end axis."""
     shape = next(iter(feeds.values())).shape
     if len(feeds) != 1 or len(shape) != 4:
