@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pyq8 import cpu
-from pyq8.calibrate import calibrate
 from pyq8.detection.detector import Detector
 from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
 from pyq8.errors import UsageError
+from pyq8.groundwork import Clock, Progress, lay_groundwork, step
 from pyq8.inference import input_specs
-from pyq8.loaders import PRESETS, Batch, Loader, Preprocess, open_loader
+from pyq8.loaders import PRESETS, Preprocess, open_loader
 from pyq8.metrics import Metric
 from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
 from pyq8.model import load
-from pyq8.ops.by_cost import PLACEMENTS
-from pyq8.ops.placement import place
-from pyq8.passes import prepare
 from pyq8.pixel_input import pixel_input, remembered_pixels, take_pixels
-from pyq8.plan import make_plan
-from pyq8.provenance import provenance, remembered_preprocess, remembered_reasons
+from pyq8.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
-from pyq8.rewrite import rewrite
 from pyq8.types import INT7, INT8, Config, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, compare_accuracy, measure, plain_row
 from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
 from pyq8.verify.baseline import Baseline, read_baseline
 from pyq8.verify.demand import Limits
-from pyq8.verify.exact import check_exact
 from pyq8.verify.gate import Verdict, doubts, judge_kernels, judge_speed
 from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.layers import compare_layers
 from pyq8.verify.report import Report
 from pyq8.verify.speed import time_models
-
-Progress = Callable[[str, int, "int | None"], None]
-"""Called with (what is done, how many more are done, how many there are)."""
-
-VERIFIED = 16
-"""Calibration images on which the result is compared with FP32 at once."""
 
 
 def quantize(
@@ -95,55 +82,45 @@ def quantize(
     """
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
     config = Config(observer, weight_type(target), patterns, format, bias_correction, placement)
-    PLACEMENTS.get(placement)
-    clock = _Clock()
+    clock = Clock()
     pixels = pixel_input(input, layout, color, preprocess)
-    original = load(model)
-    if pixels is not None:
-        original, preprocess = take_pixels(original, pixels), pixels.raw
-    clock.lap("load")
-    prepared, passes = (p := prepare(original)).model, p.passes
-    clock.lap("prepare")
-    loader = open_loader(
+    base = lay_groundwork(
+        model,
         data,
-        input_specs(original),
+        config,
         preprocess=preprocess,
-        split=split,
         samples=samples,
+        split=split,
         seed=seed,
         skip_bad=skip_bad,
+        pixels=pixels,
+        progress=progress,
+        clock=clock,
     )
-    if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
-        raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
-    kept: list[Batch] = []
-    report_images = _step(progress, "calibrate", loader.total)
-    calibration = calibrate(prepared, (b.feeds for b in _keep(loader, kept)), config, report_images)
-    clock.lap("calibrate")
-    check_exact(original, prepared, kept[0])
-    clock.lap("check")
-    plan = make_plan(prepared, calibration, config)
-    clock.lap("plan")
-    quantized = rewrite(prepared, plan, config.format)
-    quantized.metadata_props.update(provenance(config, calibration, plan, loader, pixels))
+    plan = base.plan
+    quantized = base.carry_out(plan)
     clock.lap("rewrite")
+    kept = base.kept
     feeds = [b.feeds for b in kept]
     report = Report(
         kernels=find_kernels(quantized, plan.float_nodes),
-        accuracy=compare_accuracy(original, quantized, kept, progress=_step(progress, "compare outputs", len(feeds))),
-        layers=compare_layers(prepared, quantized, plan, feeds, _step(progress, "compare layers", len(feeds))),
+        accuracy=compare_accuracy(
+            base.original, quantized, kept, progress=step(progress, "compare outputs", len(feeds))
+        ),
+        layers=compare_layers(base.prepared, quantized, plan, feeds, step(progress, "compare layers", len(feeds))),
     )
     clock.lap("verify")
     return Result(
         quantized,
-        prepared,
-        passes,
-        calibration,
+        base.prepared,
+        base.passes,
+        base.calibration,
         plan,
         report,
         config,
         clock.seconds,
         cpu.peak_rss_mib(),
-        tuple(loader.skipped),
+        tuple(base.loader.skipped),
     )
 
 
@@ -222,7 +199,7 @@ def check(
         skip_bad=skip_bad,
     )
     digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
-    metrics, count = measure(fp32, int8, loader, asked, _step(progress, "check", loader.total), digest.update)
+    metrics, count = measure(fp32, int8, loader, asked, step(progress, "check", loader.total), digest.update)
     output, name = key = choose(metrics, name)
     if before is not None:
         before.check(name, output, digest.hexdigest(), str(baseline) if before is not baseline else "baseline")
@@ -280,35 +257,3 @@ def weight_type(target: str) -> QType:
     if target not in ("vnni", "avx2"):
         raise UsageError(f"target {target!r}: known are auto, vnni, avx2")
     return INT8 if target == "vnni" else INT7
-
-
-def _keep(loader: Loader, kept: list[Batch]) -> Iterator[Batch]:
-    """Hand on every batch, and keep the first images for verification."""
-    held = 0
-    for batch in loader:
-        if held < VERIFIED:
-            count = min(len(batch), VERIFIED - held)
-            feeds = {k: v[:count].copy() for k, v in batch.feeds.items()}
-            kept.append(replace(batch, feeds=feeds, labels=batch.labels[:count], names=batch.names[:count]))
-            held += count
-        yield batch
-
-
-def _step(progress: Progress | None, name: str, total: int | None) -> Callable[[int], None] | None:
-    if progress is None:
-        return None
-    progress(name, 0, total)
-    return lambda count: progress(name, count, total)
-
-
-class _Clock:
-    """Seconds of every stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = round(now - self._last, 3)
-        self._last = now

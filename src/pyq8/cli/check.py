@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
-from pyq8.cli.output import check_writable, progress_bars, write_json, write_text
+from pyq8.cli.output import check_writable, progress_bars, write_json
 from pyq8.errors import UsageError
+from pyq8.files import write_text
 
 if TYPE_CHECKING:
     from pyq8.verify.gate import Verdict

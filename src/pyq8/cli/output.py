@@ -6,18 +6,19 @@ import json
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pyq8.errors import OutputError, UsageError
+from pyq8.files import write_text
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from pyq8.api import Progress
+    from pyq8.groundwork import Progress
 
 
 def write_json(data: dict[str, Any], file: str | None) -> None:
@@ -33,25 +34,6 @@ def write_json(data: dict[str, Any], file: str | None) -> None:
         click.echo(text)
     else:
         write_text(text + "\n", file)
-
-
-def write_text(text: str, file: str) -> None:
-    """Write beside, then rename: the file is whole or not there.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    path = Path(file)
-    beside = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}.part")  # a pipe: itself
-    try:
-        beside.write_text(text, encoding="utf-8")
-        if beside is not path:
-            beside.replace(path)
-    except OSError as error:
-        if beside is not path:
-            with suppress(OSError):
-                beside.unlink()
-        raise OutputError(f"{file}: cannot be written: {error.strerror}; nothing was kept") from None
 
 
 def check_writable(file: str | Path | None, *models: str) -> None:

@@ -1,0 +1,163 @@
+"""What every quantized model starts from: load -> prepare -> calibrate -> plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyq8.calibrate import calibrate
+from pyq8.errors import UsageError
+from pyq8.inference import input_specs
+from pyq8.loaders import Batch, Loader, Preprocess, open_loader
+from pyq8.model import load
+from pyq8.ops.by_cost import PLACEMENTS
+from pyq8.ops.placement import place
+from pyq8.passes import PassResult, prepare
+from pyq8.pixel_input import PixelInput, take_pixels
+from pyq8.plan import make_plan
+from pyq8.provenance import provenance
+from pyq8.rewrite import rewrite
+from pyq8.stats import Calibration
+from pyq8.types import Config, Plan
+from pyq8.verify.exact import check_exact
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Progress = Callable[[str, int, "int | None"], None]
+"""Called with (what is done, how many more are done, how many there are)."""
+
+VERIFIED = 16
+"""Calibration images that are kept to compare models on at once."""
+
+
+@dataclass(frozen=True)
+class Groundwork:
+    """All that is known before a model is written.
+
+    Args:
+        original: the FP32 model, taking what the quantized one takes.
+        prepared: behind the exact passes.
+        passes: what each of them did.
+        loader: of the calibration images.
+        kept: the first of these images.
+        calibration: their statistics.
+        plan: what becomes INT8.
+        config: what was asked for.
+        pixels: how the model takes pixels, if it does.
+    """
+
+    original: ir.Model
+    prepared: ir.Model
+    passes: tuple[PassResult, ...]
+    loader: Loader
+    kept: list[Batch]
+    calibration: Calibration
+    plan: Plan
+    config: Config
+    pixels: PixelInput | None
+
+    def carry_out(self, plan: Plan) -> ir.Model:
+        """The quantized model, which remembers how it was made.
+
+        Args:
+            plan: the one found, or one made of it.
+        """
+        quantized = rewrite(self.prepared, plan, self.config.format)
+        quantized.metadata_props.update(provenance(self.config, self.calibration, plan, self.loader, self.pixels))
+        return quantized
+
+
+class Clock:
+    """Seconds of every stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What was done since the last lap."""
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now
+
+
+def lay_groundwork(
+    model: str | Path,
+    data: str | Path | Iterable[Any],
+    config: Config,
+    *,
+    preprocess: Preprocess | str | None,
+    samples: int | None,
+    split: str,
+    seed: int | None,
+    skip_bad: bool,
+    pixels: PixelInput | None,
+    progress: Progress | None,
+    clock: Clock,
+) -> Groundwork:
+    """Calibrate and plan; arguments and errors as those of `pyq8.quantize`.
+
+    Args:
+        model: path of the FP32 model.
+        data: likewise.
+        config: likewise.
+        preprocess: likewise.
+        samples: likewise.
+        split: likewise.
+        seed: likewise.
+        skip_bad: likewise.
+        pixels: what the model is to take instead of floats.
+        progress: likewise.
+        clock: keeps the seconds of every stage.
+    """
+    PLACEMENTS.get(config.placement)
+    original = load(model)
+    if pixels is not None:
+        original, preprocess = take_pixels(original, pixels), pixels.raw
+    clock.lap("load")
+    prepared, passes = (p := prepare(original)).model, p.passes
+    clock.lap("prepare")
+    loader = open_loader(
+        data,
+        input_specs(original),
+        preprocess=preprocess,
+        split=split,
+        samples=samples,
+        seed=seed,
+        skip_bad=skip_bad,
+    )
+    if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
+        raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
+    kept: list[Batch] = []
+    report_images = step(progress, "calibrate", loader.total)
+    calibration = calibrate(prepared, (b.feeds for b in _keep(loader, kept)), config, report_images)
+    clock.lap("calibrate")
+    check_exact(original, prepared, kept[0])
+    clock.lap("check")
+    plan = make_plan(prepared, calibration, config)
+    clock.lap("plan")
+    return Groundwork(original, prepared, passes, loader, kept, calibration, plan, config, pixels)
+
+
+def step(progress: Progress | None, name: str, total: int | None) -> Callable[[int], None] | None:
+    """Progress of one thing that is done."""
+    if progress is None:
+        return None
+    progress(name, 0, total)
+    return lambda count: progress(name, count, total)
+
+
+def _keep(loader: Loader, kept: list[Batch]) -> Iterator[Batch]:
+    """Hand on every batch, and keep the first images for verification."""
+    held = 0
+    for batch in loader:
+        if held < VERIFIED:
+            count = min(len(batch), VERIFIED - held)
+            feeds = {k: v[:count].copy() for k, v in batch.feeds.items()}
+            kept.append(replace(batch, feeds=feeds, labels=batch.labels[:count], names=batch.names[:count]))
+            held += count
+        yield batch
