@@ -99,13 +99,19 @@ def lay_groundwork(
     progress: Progress | None,
     clock: Clock,
 ) -> Groundwork:
-    """Calibrate and plan; what is not said here is as for `pyq8.quantize`, errors too.
+    """Calibrate and plan; arguments and errors as those of `pyq8.quantize`.
 
     Args:
         model: path of the FP32 model.
-        data: the calibration images.
-        config: what was asked for.
+        data: likewise.
+        config: likewise.
+        preprocess: likewise.
+        samples: likewise.
+        split: likewise.
+        seed: likewise.
+        skip_bad: likewise.
         pixels: what the model is to take instead of floats.
+        progress: likewise.
         clock: keeps the seconds of every stage.
     """
     PLACEMENTS.get(config.placement)
