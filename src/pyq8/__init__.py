@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyq8.api import check, inspect, quantize
     from pyq8.errors import InputError, Pyq8Error, UsageError
     from pyq8.loaders import Preprocess
+    from pyq8.rank import rank_layers
     from pyq8.result import Result
     from pyq8.sessions import session
     from pyq8.stats import Calibration
@@ -30,6 +31,7 @@ _HOME = {
     "check": "pyq8.api",
     "inspect": "pyq8.api",
     "quantize": "pyq8.api",
+    "rank_layers": "pyq8.rank",
     "session": "pyq8.sessions",
     "time_models": "pyq8.verify.speed",
 }
@@ -48,6 +50,7 @@ __all__ = [
     "check",
     "inspect",
     "quantize",
+    "rank_layers",
     "session",
     "time_models",
 ]

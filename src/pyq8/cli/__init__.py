@@ -17,7 +17,7 @@ COMMANDS = {
     "quantize": "quantize an FP32 ONNX CNN to INT8",
     "check": "compare a quantized model with its original; the gate for CI",
     "bench": "time models against each other",
-    "inspect": "show which kernel runs every node on this machine",
+    "inspect": "show which kernel runs every node on this machine, or which layers lose most",
     "demo": "quantize, prove, check and time the embedded model",
 }
 
