@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pyq8.api import check, inspect, quantize
     from pyq8.errors import InputError, Pyq8Error, UsageError
     from pyq8.loaders import Preprocess
+    from pyq8.plan_replay import replay
     from pyq8.rank import rank_layers
     from pyq8.result import Result
     from pyq8.sessions import session
@@ -32,6 +33,7 @@ _HOME = {
     "inspect": "pyq8.api",
     "quantize": "pyq8.api",
     "rank_layers": "pyq8.rank",
+    "replay": "pyq8.plan_replay",
     "session": "pyq8.sessions",
     "time_models": "pyq8.verify.speed",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "inspect",
     "quantize",
     "rank_layers",
+    "replay",
     "session",
     "time_models",
 ]
