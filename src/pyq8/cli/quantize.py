@@ -54,6 +54,13 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="cost: FP32 where that is estimated faster; all: INT8 wherever there is a kernel.",
 )
+@click.option(
+    "--effort",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="Work put into accuracy: fast, default or best.",
+)
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
 @json_option
 def command(
@@ -73,6 +80,7 @@ def command(
     layout: str,
     color: str,
     placement: str,
+    effort: str,
     exclude: tuple[str, ...],
     json_file: str | None,
 ) -> None:  # fmt: skip
@@ -82,6 +90,7 @@ def command(
     pyq8 quantize resnet50.onnx --calib photos/ --preset imagenet
     """
     from pyq8 import api
+    from pyq8.effort import EFFORTS
     from pyq8.observers import OBSERVERS
     from pyq8.pixel_input import pixel_input
     from pyq8.provenance import remembered_preprocess
@@ -91,6 +100,7 @@ def command(
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
     OBSERVERS.get(observer)
+    EFFORTS.get(effort)
     FORMATS.get(format_)
     api.weight_type(target)
     check_writable(out)
@@ -112,6 +122,7 @@ def command(
             format=format_,
             target=target,
             placement=placement,
+            effort=effort,
             exclude=exclude,
             input=input_,
             layout=layout,
