@@ -50,6 +50,7 @@ def quantize(
     layout: str = "nhwc",
     color: str = "rgb",
     placement: str = Config.placement,
+    effort: str = Config.effort,
     progress: Progress | None = None,
 ) -> Result:
     """Quantize an FP32 ONNX CNN to INT8.
@@ -73,6 +74,7 @@ def quantize(
         layout: of these pixels, "nhwc" or "nchw".
         color: the order of their channels, "rgb" or "bgr".
         placement: "cost" leaves FP32 what is estimated faster there, "all" nothing that has an INT8 kernel.
+        effort: how much work is put into accuracy: "fast", "default" or "best".
         progress: called as images are done.
 
     Raises:
@@ -80,7 +82,7 @@ def quantize(
         UsageError: an option that cannot be.
     """
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-    config = Config(observer, weight_type(target), patterns, format, bias_correction, placement)
+    config = Config(observer, weight_type(target), patterns, format, bias_correction, placement, effort)
     clock = Clock()
     pixels = pixel_input(input, layout, color, preprocess)
     base = lay_groundwork(

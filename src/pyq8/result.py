@@ -73,6 +73,7 @@ class Result:
             "observer": self.config.observer,
             "format": self.config.format,
             "placement": self.config.placement,
+            "effort": self.config.effort,
             "samples": self.calibration.samples,
             "data_sha256": self.calibration.data_sha256,
             "skipped": list(self.skipped),
