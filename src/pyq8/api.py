@@ -13,6 +13,7 @@ from pyq8.calibrate import calibrate
 from pyq8.detection.detector import Detector
 from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
 from pyq8.errors import UsageError
+from pyq8.halves import compare_halves
 from pyq8.inference import input_specs
 from pyq8.loaders import PRESETS, Batch, Loader, Preprocess, open_loader
 from pyq8.metrics import Metric
@@ -131,6 +132,7 @@ def quantize(
         kernels=find_kernels(quantized, plan.float_nodes),
         accuracy=compare_accuracy(original, quantized, kept, progress=_step(progress, "compare outputs", len(feeds))),
         layers=compare_layers(prepared, quantized, plan, feeds, _step(progress, "compare layers", len(feeds))),
+        halves=compare_halves(prepared, calibration, plan, config.observer),
     )
     clock.lap("verify")
     return Result(
