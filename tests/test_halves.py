@@ -62,7 +62,9 @@ def test_halves_unlike_one_another_are_few_and_the_tensors_are_named(observer: s
     assert report.enough is False
     assert all(row.difference > 0.3 for row in report.rows)
     text = str(report)
-    assert text.startswith("few: 3 of 3 ranges differ") and text.endswith("; give more")
+    assert text.startswith("few: 3 of 3 ranges differ")
+    advice = "more only widen minmax: try --observer percentile" if observer == "minmax" else "give more"
+    assert text.endswith(f"; {advice}")
     assert all(f"{row.tensor} {row.difference:.0%}" in text for row in report.rows)
 
 
@@ -138,14 +140,14 @@ def test_a_quarter_of_the_tensors_may_differ_and_3_images_are_no_half(
 ) -> None:
     rows = [HalvesRow(f"t{i}", (0, 1), (0, 1.2), 0.2 if i < differing else 0.1) for i in range(8)]
 
-    report = HalvesReport(tuple(rows), (9, samples))
+    report = HalvesReport(tuple(rows), (9, samples), "percentile")
 
     assert (report.differing, report.enough) == (differing, enough)
     assert ("give more" in str(report)) is not enough
 
 
 def test_where_no_range_is_chosen_from_images_any_are_enough() -> None:
-    report = HalvesReport((), (1, 2))
+    report = HalvesReport((), (1, 2), "percentile")
 
     assert report.enough is True
     assert str(report) == "enough: no range is chosen from them"

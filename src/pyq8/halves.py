@@ -54,10 +54,12 @@ class HalvesReport:
     Args:
         rows: one a tensor; none where a half has no images.
         samples: number of images of each half.
+        observer: what chose the ranges.
     """
 
     rows: tuple[HalvesRow, ...]
     samples: tuple[int, int]
+    observer: str
 
     @property
     def differing(self) -> int:
@@ -89,11 +91,17 @@ class HalvesReport:
         worst = ", ".join(f"{row.tensor} {row.difference:.0%}" for row in self.rows[: 1 if self.enough else 3])
         found = f"{count} of {len(self.rows)} ranges {verb} by more than {LIMIT:.0%} between halves of {sizes} images"
         found += f", worst {worst}"
-        return f"enough: {found}" if self.enough else f"few: {found}; give more"
+        more = "more only widen minmax: try --observer percentile" if self.observer == "minmax" else "give more"
+        return f"enough: {found}" if self.enough else f"few: {found}; {more}"
 
     def to_json(self) -> dict[str, Any]:
         """Its fields, and `enough`."""
-        return {"enough": self.enough, "samples": list(self.samples), "rows": [asdict(row) for row in self.rows]}
+        return {
+            "enough": self.enough,
+            "observer": self.observer,
+            "samples": list(self.samples),
+            "rows": [asdict(row) for row in self.rows],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> HalvesReport:
@@ -102,7 +110,7 @@ class HalvesReport:
             HalvesRow(**{**row, "first": tuple(row["first"]), "second": tuple(row["second"])}) for row in data["rows"]
         ]
         first, second = data["samples"]
-        return cls(tuple(rows), (first, second))
+        return cls(tuple(rows), (first, second), data["observer"])
 
 
 def compare_halves(prepared: ir.Model, calibration: Calibration, plan: Plan, observer: str) -> HalvesReport:
@@ -132,4 +140,4 @@ def compare_halves(prepared: ir.Model, calibration: Calibration, plan: Plan, obs
             rows.append(HalvesRow(name, first, second, difference))
     rows.sort(key=lambda row: -row.difference)
     one, other = calibration.halves
-    return HalvesReport(tuple(rows), (one.samples, other.samples))
+    return HalvesReport(tuple(rows), (one.samples, other.samples), observer)
