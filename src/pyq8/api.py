@@ -12,6 +12,7 @@ from pyq8.detection.detector import Detector
 from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
 from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
+from pyq8.halves import compare_halves
 from pyq8.inference import input_specs
 from pyq8.loaders import PRESETS, Preprocess, open_loader
 from pyq8.metrics import Metric
@@ -110,6 +111,7 @@ def quantize(
             base.original, quantized, kept, progress=step(progress, "compare outputs", len(feeds))
         ),
         layers=compare_layers(base.prepared, quantized, plan, feeds, step(progress, "compare layers", len(feeds))),
+        halves=compare_halves(base.prepared, base.calibration, plan, config.observer),
     )
     clock.lap("verify")
     return Result(

@@ -152,6 +152,7 @@ def show(result: Result, model: str, calib: str, out: str) -> None:
     skipped = f" ({len(result.skipped)} unreadable ones left out)" if result.skipped else ""
     click.echo(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
     click.echo(f"calibrated  {result.calibration.samples} images{skipped}, observer {result.config.observer}")
+    click.echo(f"images      {result.report.halves}")
     click.echo(f"took        {seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
     int8 = len(result.plan.int8_nodes) + len(result.plan.absorbed)
     click.echo(f"nodes       {int8} INT8, {len(result.plan.float_nodes)} FP32")

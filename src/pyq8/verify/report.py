@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pyq8.halves import HalvesReport
 from pyq8.verify.accuracy import AccuracyReport
 from pyq8.verify.kernels import KernelReport
 from pyq8.verify.layers import LayerReport
@@ -19,6 +20,7 @@ class Report:
     accuracy: AccuracyReport | None = None
     layers: LayerReport | None = None
     speed: SpeedReport | None = None
+    halves: HalvesReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts."""
@@ -27,4 +29,5 @@ class Report:
             "accuracy": self.accuracy.to_json() if self.accuracy else None,
             "layers": self.layers.to_json() if self.layers else None,
             "speed": self.speed.to_json() if self.speed else None,
+            "halves": self.halves.to_json() if self.halves else None,
         }
