@@ -12,6 +12,7 @@ from pyq8.detection.detector import Detector
 from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
 from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
+from pyq8.halves import compare_halves
 from pyq8.inference import input_specs
 from pyq8.loaders import PRESETS, Preprocess, open_loader
 from pyq8.metrics import Metric
@@ -104,6 +105,7 @@ def quantize(
     report = make_report(
         base.original, base.prepared, quantized, plan, base.kept, lambda name: step(progress, name, len(base.kept))
     )
+    report = replace(report, halves=compare_halves(base.prepared, base.calibration, plan, config.observer))
     clock.lap("verify")
     return Result(
         quantized,

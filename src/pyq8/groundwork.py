@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -137,36 +138,37 @@ def lay_groundwork(
     )
     if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
         raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
-    size = batch_size(prepared)
-    spool = Spool(loader, size, step(progress, "read", loader.total))
-    kept = list(spool.batches(VERIFIED))
-    clock.lap("read")
+    with tempfile.TemporaryFile(prefix="pyq8-") as file:
+        size = batch_size(prepared)
+        spool = Spool(file, loader, size, step(progress, "read", loader.total))
+        kept = list(spool.batches(VERIFIED))
+        clock.lap("read")
 
-    def images() -> Iterable[Feeds]:
-        return (feeds for feeds, _ in single(spool.feeds(effort.images), size))
+        def images() -> Iterable[Feeds]:
+            return (feeds for feeds, _ in single(spool.feeds(effort.images), size))
 
-    factors = find_factors(prepared, images()) if effort.equalize else {}
-    prepared = equalize(prepared, factors)
-    clock.lap("equalize")
-    calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)))
-    clock.lap("calibrate")
-    check_exact(original, prepared, kept[0])
-    clock.lap("check")
-    plan = replace(make_plan(prepared, calibration, config), channel_factors=factors)
-    clock.lap("plan")
-    if effort.images:
-        report_layers = step(progress, "correct layers", len(find_layers(prepared, plan)))
-        plan = correct(
-            prepared,
-            plan,
-            calibration,
-            images,
-            effort,
-            rewrite,
-            shift_bias=config.bias_correction,
-            progress=report_layers,
-        )
-    clock.lap("correct")
+        factors = find_factors(prepared, images()) if effort.equalize else {}
+        prepared = equalize(prepared, factors)
+        clock.lap("equalize")
+        calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)))
+        clock.lap("calibrate")
+        check_exact(original, prepared, kept[0])
+        clock.lap("check")
+        plan = replace(make_plan(prepared, calibration, config), channel_factors=factors)
+        clock.lap("plan")
+        if effort.images:
+            report_layers = step(progress, "correct layers", len(find_layers(prepared, plan)))
+            plan = correct(
+                prepared,
+                plan,
+                calibration,
+                images,
+                effort,
+                rewrite,
+                shift_bias=config.bias_correction,
+                progress=report_layers,
+            )
+        clock.lap("correct")
     return Groundwork(original, prepared, passes, loader, kept, calibration, plan, config, pixels)
 
 

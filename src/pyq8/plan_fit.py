@@ -37,7 +37,8 @@ def scale_channels(file: PlanFile, model: ir.Model, path: str | Path) -> ir.Mode
     for name, factors in file.plan.channel_factors.items():
         if sizes.get(name) != factors.size or not np.all(factors > 0):
             raise PlanError(
-                f"{path}: channel_factors {name!r}: not for this model, or changed; write it again with --save-plan"
+                f"{path}: a plan of another model, or its channel_factors {name!r} were changed; write it again with "
+                "--save-plan"
             )
     return equalize(model, file.plan.channel_factors)
 

@@ -29,7 +29,7 @@ class Result:
         passes: what each pass did.
         calibration: the statistics; none where a plan was replayed.
         plan: what became INT8, and why the rest did not.
-        report: kernels, accuracy and layers.
+        report: kernels, accuracy, layers, and whether the images were enough.
         config: what was asked for.
         seconds: stage -> seconds.
         peak_rss_mib: peak resident memory of the process, MiB.

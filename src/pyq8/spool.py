@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 
@@ -24,19 +24,26 @@ class _Sample:
 
 
 class Spool:
-    """Model inputs in a temporary file, sorted by the SHA-256 of what they hold. Memory holds one batch.
+    """Model inputs in a file, sorted by the SHA-256 of what they hold. Memory holds one batch.
 
     Calibration, corrections and verification read images several times, and an iterable can be read once. Whatever
     takes some of the images, or adds floats over them, gives the same in whatever order and batches they came.
 
     Args:
+        file: where the images go; opened for writing and reading, and closed, by the caller.
         batches: what a loader yields.
         size: images the model wants at a time.
         progress: called with the number of images read since the last call.
     """
 
-    def __init__(self, batches: Iterable[Batch], size: int = 1, progress: Callable[[int], None] | None = None) -> None:
-        self._file = tempfile.TemporaryFile(prefix="pyq8-")  # noqa: SIM115  # lives as long as the spool
+    def __init__(
+        self,
+        file: IO[bytes],
+        batches: Iterable[Batch],
+        size: int = 1,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._file = file
         self._size = size
         samples = []
         for batch in batches:
