@@ -90,6 +90,8 @@ def correct(
         ModelError: ONNX Runtime cannot run the model.
     """
     layers = find_layers(model, plan)
+    if not layers:
+        return plan
     expected = _means(model, [layer.source for layer in layers], images) if shift_bias else {}
     for chunk in _passes(layers, effort.layers):
         moments = _observe(model, plan, chunk, images, effort.pixels, carry_out)

@@ -27,7 +27,7 @@ from pyq8.types import Array, Feeds
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-STRENGTH = 0.5
+STRENGTH = 0.7
 LARGEST = 16.0
 
 Factors = dict[str, npt.NDArray[np.float32]]
@@ -46,6 +46,8 @@ def find_factors(model: ir.Model, batches: Iterable[Feeds], strength: float = ST
         ModelError: ONNX Runtime cannot run the model.
     """
     bundles = find_bundles(model.graph)
+    if not bundles:
+        return {}
     seen = {b.values[0]: [v for v in b.values if not _read_by_relu_alone(v)] for b in bundles}
     peaks = _peaks(model, [v.name or "" for values in seen.values() for v in values], batches)
     factors: Factors = {}
