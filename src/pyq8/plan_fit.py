@@ -1,4 +1,4 @@
-"""Whether a plan from a file, edited perhaps, fits a model: every name, shape and number is looked at."""
+"""Whether a plan from a file, edited perhaps, fits a model, and the plan that it makes of it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pyq8.correction.channels import find_bundles
 from pyq8.correction.equalization import equalize
 from pyq8.errors import CalibrationError, PlanError
 from pyq8.graph_edit import constant
-from pyq8.ops import OpRule, find_rule
 from pyq8.ops.placement import Placement, place
 from pyq8.ops.stored import stored_qparams
 from pyq8.plan import keep_float
+from pyq8.plan_check import MisfitError, check_tensors, weight_readers
 from pyq8.plan_file import PlanFile
-from pyq8.types import INT7, INT8, UINT8, Plan, QParams
+from pyq8.types import Plan, QParams
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -64,21 +64,17 @@ def fit_plan(file: PlanFile, model: ir.Model, path: str | Path) -> Plan:
         )
     try:
         plan = _with_placement(file.plan, model)
-        _check_tensors(plan, model)
+        check_tensors(plan, model)
         fitted = keep_float(model, plan)
         _check_shared(fitted, model)
         _check_biases(fitted, model)
-    except _MisfitError as error:
+    except MisfitError as error:
         raise PlanError(f"{path}: {error}") from None
     except CalibrationError as error:  # a node was moved to INT8, or a tensor's line deleted
         raise PlanError(
             f"{path}: {str(error).partition(': it was')[0]}; put its line back, or its nodes to FP32"
         ) from None
     return fitted
-
-
-class _MisfitError(Exception):
-    """An entry that does not fit; the message names it."""
 
 
 def _with_placement(plan: Plan, model: ir.Model) -> Plan:
@@ -89,90 +85,20 @@ def _with_placement(plan: Plan, model: ir.Model) -> Plan:
     for section, entries in (("int8_nodes", plan.int8_nodes), ("float_nodes", tuple(plan.float_nodes))):
         for name in entries:
             if name not in names:
-                raise _MisfitError(
+                raise MisfitError(
                     f"{section} {name!r}: the model has no such node; see the names with: pyq8 inspect MODEL"
                 )
     for name in plan.int8_nodes:
         if name in plan.float_nodes:
-            raise _MisfitError(f"int8_nodes {name!r}: it is among the float_nodes too; delete one of the two")
+            raise MisfitError(f"int8_nodes {name!r}: it is among the float_nodes too; delete one of the two")
         if name in possible.absorbed:
             owner = possible.absorbed[name]
-            raise _MisfitError(f"int8_nodes {name!r}: the saturation of {owner!r} computes it; delete the entry")
+            raise MisfitError(f"int8_nodes {name!r}: the saturation of {owner!r} computes it; delete the entry")
         if name not in able:
             reason = possible.float_nodes.get(name, "it computes nothing")
-            raise _MisfitError(f"int8_nodes {name!r}: it cannot be INT8: {reason}; move it to float_nodes")
+            raise MisfitError(f"int8_nodes {name!r}: it cannot be INT8: {reason}; move it to float_nodes")
     left = {name: LEFT_OUT for name in able - {*plan.int8_nodes} if name not in plan.float_nodes}
     return replace(plan, float_nodes={**plan.float_nodes, **left}, absorbed={})
-
-
-def _check_tensors(plan: Plan, model: ir.Model) -> None:
-    graph = model.graph
-    values = {v.name or "": v for vs in (graph.inputs, graph.initializers.values()) for v in vs}
-    values |= {v.name or "": v for node in graph for v in node.outputs}
-    readers = _weight_readers(place(model))
-    for name, qparams in plan.qparams.items():
-        if name not in values:
-            raise _MisfitError(f"qparams {name!r}: the model has no such tensor; delete the line")
-        _check_scale(name, qparams)
-        if name in readers:
-            _check_weight(name, qparams, values[name], readers[name])
-        elif qparams.qtype is not UINT8 or qparams.axis is not None:
-            raise _MisfitError(f"qparams {name!r}: an activation is uint8 with one scale, without an axis")
-    for name, codes in plan.codes.items():
-        array = constant(values.get(name))
-        if array is None or name not in readers or name not in plan.qparams:
-            raise _MisfitError(f"codes {name!r}: no such weight with qparams; delete the line")
-        qtype = plan.qparams[name].qtype
-        if codes.shape != array.shape:
-            raise _MisfitError(f"codes {name!r}: shape {codes.shape}, the weight has {array.shape}; delete the line")
-        if codes.min(initial=0) < qtype.qmin or codes.max(initial=0) > qtype.qmax:
-            raise _MisfitError(f"codes {name!r}: beyond {qtype.qmin}..{qtype.qmax} of {qtype.name}; delete the line")
-    nodes = {node.name or "": (node, rule) for pairs in readers.values() for node, rule in pairs}
-    for name, shift in plan.bias_shift.items():
-        node, rule = nodes.get(name, (None, None))
-        if node is None or rule is None or rule.weight is None or rule.bias is None:
-            raise _MisfitError(f"bias_shift {name!r}: no INT8 node with a bias is called so; delete the line")
-        weight = constant(node.inputs[rule.weight])
-        channels = 0 if weight is None else weight.shape[rule.weight_axis(node)]
-        if shift.size != channels:
-            raise _MisfitError(f"bias_shift {name!r}: {shift.size} values for {channels} channels; delete the line")
-
-
-def _weight_readers(possible: Placement) -> dict[str, list[tuple[ir.Node, OpRule]]]:
-    """Weight -> the nodes that can multiply by it in INT8."""
-    found: dict[str, list[tuple[ir.Node, OpRule]]] = {}
-    for node in possible.int8:
-        rule = find_rule(node.op_type, node.domain)
-        weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
-        if rule is not None and weight is not None:
-            found.setdefault(weight.name or "", []).append((node, rule))
-    return found
-
-
-def _check_scale(name: str, qparams: QParams) -> None:
-    scale, low, high = qparams.scale, affine.SMALLEST_SCALE, affine.LARGEST_SCALE
-    if not scale.size or np.any(scale < low) or np.any(scale > high):
-        worst = scale.ravel()[int(np.argmax((scale.ravel() < low) | (scale.ravel() > high)))] if scale.size else "none"
-        raise _MisfitError(f"qparams {name!r}: scale {worst}, not one of {low:.3g} to {high:.3g}")
-    qtype, points = qparams.qtype, qparams.zero_point
-    if np.any(points < qtype.qmin) or np.any(points > qtype.qmax):
-        raise _MisfitError(f"qparams {name!r}: zero_point beyond {qtype.qmin}..{qtype.qmax} of {qtype.name}")
-
-
-def _check_weight(name: str, qparams: QParams, value: ir.Value, readers: list[tuple[ir.Node, OpRule]]) -> None:
-    if qparams.qtype not in (INT8, INT7) or qparams.zero_point.any():
-        raise _MisfitError(f"qparams {name!r}: a weight is int8 or int7 with zero_point 0")
-    array = constant(value)
-    axes = {rule.weight_axis(node) for node, rule in readers}
-    axis = qparams.axis
-    if axis is None or array is None:
-        return
-    if axes != {axis}:
-        raise _MisfitError(
-            f"qparams {name!r}: axis {axis}, the output channels lie along {', '.join(map(str, sorted(axes)))}"
-        )
-    if qparams.scale.size != array.shape[axis]:
-        raise _MisfitError(f"qparams {name!r}: {qparams.scale.size} scales for {array.shape[axis]} channels")
 
 
 def _check_shared(plan: Plan, model: ir.Model) -> None:
@@ -191,14 +117,14 @@ def _check_root(qparams: Mapping[str, QParams], name: str, root: ir.Value, place
     if wanted is not None and qparams[name] != wanted:
         where = "the model's own pixels" if stored else f"tensor {root.name!r}"
         scale, zero_point = float(str(wanted.scale)), int(wanted.zero_point)
-        raise _MisfitError(
+        raise MisfitError(
             f"qparams {name!r}: it holds the values of {where}: scale {scale} and zero_point {zero_point}"
         )
 
 
 def _check_biases(plan: Plan, model: ir.Model) -> None:
     """Scales that are too small leave no room for the bias."""
-    for name, readers in _weight_readers(place(model, (), plan.float_nodes)).items():
+    for name, readers in weight_readers(place(model, (), plan.float_nodes)).items():
         for node, rule in readers:
             bias = constant(node.inputs[rule.bias]) if rule.bias is not None and len(node.inputs) > rule.bias else None
             source = rule.activations(node)[0][1].name or ""
@@ -207,6 +133,6 @@ def _check_biases(plan: Plan, model: ir.Model) -> None:
             try:
                 affine.quantize_bias(total, scale)
             except ValueError as error:
-                raise _MisfitError(
+                raise MisfitError(
                     f"qparams {name!r} and {source!r}: {error} in node {node.name!r}; raise a scale"
                 ) from None

@@ -120,12 +120,7 @@ def command(
         check_data_options(calib, *how, split, skip_bad)
     preprocess = find_preprocess(preset, preprocess_file)
     if plan is not None:
-        given = [p for p in context.params if context.get_parameter_source(p) is ParameterSource.COMMANDLINE]
-        decided = [p for p in given if p in DECIDED or (calib is None and p in OF_IMAGES)]
-        if decided:
-            flag = f"--{decided[0].removesuffix('_file').rstrip('_').replace('_', '-')}"
-            why = "the plan has decided that" if decided[0] in DECIDED else "there are no images without --calib"
-            raise UsageError(f"{flag} and --plan: {why}; leave it out")
+        given = _check_replay(context, calib)
         with progress_bars() as progress:
             result = replay_plan(
                 model,
@@ -176,3 +171,18 @@ def command(
     if json_file != "-":
         show(result, model, calib, out, plan)
     write_json(result.to_json(), json_file)
+
+
+def _check_replay(context: click.Context, calib: str | None) -> list[str]:
+    """Names of the options that were given.
+
+    Raises:
+        UsageError: one that means nothing beside --plan.
+    """
+    given = [p for p in context.params if context.get_parameter_source(p) is ParameterSource.COMMANDLINE]
+    for name in given:
+        if name in DECIDED or (calib is None and name in OF_IMAGES):
+            flag = f"--{name.removesuffix('_file').rstrip('_').replace('_', '-')}"
+            why = "the plan has decided that" if name in DECIDED else "there are no images without --calib"
+            raise UsageError(f"{flag} and --plan: {why}; leave it out")
+    return given
