@@ -144,10 +144,10 @@ def lay_groundwork(
         kept = list(spool.batches(VERIFIED))
         clock.lap("read")
 
-        def images() -> Iterable[Feeds]:
-            return (feeds for feeds, _ in single(spool.feeds(effort.images), size))
+        def images(count: int | None = effort.images) -> Iterable[Feeds]:
+            return (feeds for feeds, _ in single(spool.feeds(count), size))
 
-        factors = find_factors(prepared, images()) if effort.equalize else {}
+        factors = find_factors(prepared, images(None)) if effort.equalize else {}
         prepared = equalize(prepared, factors)
         clock.lap("equalize")
         calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)))

@@ -6,9 +6,10 @@ or three levels. Scaling the channels of a bundle (see `channels`) changes nothi
     s_c = (R / r_c)^STRENGTH, at most LARGEST,      r_c = max |x_c| over the bundle's tensors, R = max_c r_c
 
 the rounding error of channel c, in the units it had, becomes s_c times smaller, and the range of the tensor stays. In
-the next weight the factor costs: column c is divided by s_c, so that the columns of a row differ more. The square root
-(STRENGTH 1/2) weighs the one against the other as Nagel et al. (Data-Free Quantization, 2019) do for the two weights;
-here it is one weight and one activation, as weights have a scale a channel anyway.
+the next weight the factor costs: column c is divided by s_c, so that the columns of a row differ more. Nagel et al.
+(Data-Free Quantization, 2019) weigh two weights against each other so, with a square root; here it is an activation
+against a weight, whose rounding `rounding` makes up for, so that more is better.
+
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pyq8.types import Array, Feeds
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-STRENGTH = 0.7
+STRENGTH = 0.85
 LARGEST = 16.0
 
 Factors = dict[str, npt.NDArray[np.float32]]
@@ -39,7 +40,7 @@ def find_factors(model: ir.Model, batches: Iterable[Feeds], strength: float = ST
 
     Args:
         model: prepared.
-        batches: a few images.
+        batches: all calibration images: one that exceeds the largest value seen is clipped.
         strength: 0 leaves everything as it is, 1 gives all channels the same range.
 
     Raises:
