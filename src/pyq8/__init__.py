@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyq8.result import Result
     from pyq8.sessions import session
     from pyq8.stats import Calibration
+    from pyq8.tuning.tune import tune
     from pyq8.types import Config, Plan, QParams
     from pyq8.verify.speed import time_models
 
@@ -32,6 +33,7 @@ _HOME = {
     "quantize": "pyq8.api",
     "session": "pyq8.sessions",
     "time_models": "pyq8.verify.speed",
+    "tune": "pyq8.tuning.tune",
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "quantize",
     "session",
     "time_models",
+    "tune",
 ]
 
 
