@@ -45,18 +45,23 @@ def shape_readers(value: ir.Value) -> list[ir.Node]:
 
 def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     """A new initializer called `name`, or `name_1`, `name_2` ... where a value is called that already."""
-    taken, unique, count = _names(graph), name, 0
+    taken, unique, count = value_names(graph), name, 0
     while unique in taken:
         count += 1
         unique = f"{name}_{count}"
-    tensor = ir.tensor(np.asarray(array, order="C"), name=unique)
-    value = ir.Value(name=unique, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
+    return register_initializer(graph, unique, array)
+
+
+def register_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
+    """A new initializer called `name`, as no other value is."""
+    tensor = ir.tensor(np.asarray(array, order="C"), name=name)
+    value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
     graph.register_initializer(value)
     return value
 
 
-def _names(graph: ir.Graph) -> set[str | None]:
-    """Of all values, those of control-flow bodies too: they may not hide the new one."""
+def value_names(graph: ir.Graph) -> set[str | None]:
+    """Of all values, those of control-flow bodies too: they may not hide a new one."""
     names: set[str | None] = set()
     for inner in (graph, *graph.subgraphs()):
         names.update(value.name for value in inner.inputs)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8 import affine
-from pyq8.graph_edit import READS_SHAPE, add_initializer, constant, shape_readers
+from pyq8.graph_edit import READS_SHAPE, constant, register_initializer, shape_readers, value_names
 from pyq8.types import INT32, Array, Plan, QParams
 
 DTYPES = {"uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8, "int32": ir.DataType.INT32}
@@ -26,8 +26,7 @@ class Tensors:
         self._quantized: dict[ir.Value, ir.Value] = {}
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], ir.Value] = {}
         self._qparams: dict[ir.Value, QParams] = {}
-        nested = (v for node in ir.traversal.RecursiveGraphIterator(graph) for v in node.outputs)
-        self._taken = {v.name for v in (*graph.inputs, *graph.initializers.values(), *nested)}
+        self._taken = value_names(graph)
         for values in (graph.inputs, *(n.outputs for n in graph), graph.initializers.values()):
             for value in values:
                 if value.name is not None and value.name in plan.qparams:
@@ -44,7 +43,7 @@ class Tensors:
 
     def initializer(self, name: str, array: Array) -> ir.Value:
         """A new constant of the graph, called `name` or the like."""
-        return add_initializer(self.graph, self.fresh(name), array)
+        return register_initializer(self.graph, self.fresh(name), array)
 
     def qparams(self, value: ir.Value) -> QParams | None:
         """The plan's parameters of a value, whatever it is called by now."""
