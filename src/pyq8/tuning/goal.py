@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 Floats = frozenset[str]
 """Names of the groups in FP32."""
+Estimate = Callable[[Floats], float]
+"""Milliseconds of an image with these groups in FP32."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,16 @@ class Trial:
     def shown(self, yardstick: bool) -> float:
         """What a user knows the loss by: the drop, or the score of a metric for which FP32 is the yardstick."""
         return -self.loss if yardstick else self.loss
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict that `from_json` reads back; an infinite loss is null."""
+        return {**asdict(self), "loss": self.loss if math.isfinite(self.loss) else None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Trial:
+        """The inverse of `to_json`."""
+        loss = math.inf if data["loss"] is None else float(data["loss"])
+        return cls(tuple(data["floats"]), loss, float(data["ms"]))
 
 
 @dataclass(frozen=True)

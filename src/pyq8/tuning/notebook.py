@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from pyq8.groups import Group
 from pyq8.model import save
 from pyq8.plan import keep_float
 from pyq8.tuning.exam import Exam
-from pyq8.tuning.goal import Floats, Goal, Trial, column_name
-from pyq8.tuning.search import Latency, Search
+from pyq8.tuning.goal import Estimate, Floats, Goal, Trial, column_name
+from pyq8.tuning.ranking import measure_errors, rank
+from pyq8.tuning.search import search
 from pyq8.tuning.state import State
+from pyq8.verify.sensitivity import SensitivityReport
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -69,7 +72,7 @@ class Notebook:
         base: Groundwork,
         groups: Sequence[Group],
         exam: Exam,
-        ms: Latency,
+        ms: Estimate,
         goal: Goal,
         out: Path,
         state: State,
@@ -96,18 +99,31 @@ class Notebook:
         return self._goal.best(self._state.trials)
 
     @property
+    def errors(self) -> SensitivityReport | None:
+        """What the ranking rests on; None where none was needed."""
+        return self._state.errors
+
+    def rank(self) -> list[str]:
+        """The groups, the most useful in FP32 first; measured once."""
+        if self._state.errors is None:
+            errors = measure_errors(self._base, self._groups, self._progress)
+            self._state = replace(self._state, errors=errors)
+            self._state.save(self._file)
+        assert self._state.errors is not None
+        return rank(self._state.errors, self._groups, self._ms)
+
+    @property
     def searched(self) -> int:
         """How many trials the search asked for."""
         return len(self._seen)
 
-    def run(self, search: Search) -> None:
-        """Answer the search until it is done; nothing is tried twice."""
-        try:
-            ask = next(search)
+    def run(self) -> None:
+        """Search until the best choice is known; nothing is tried twice."""
+        asking = search(self.rank, self._goal, self._ms)
+        with suppress(StopIteration):
+            ask = next(asking)
             while True:
-                ask = search.send(self._answer(ask.floats, ask.left))
-        except StopIteration:
-            pass
+                ask = asking.send(self._answer(ask.floats, ask.left))
 
     def model(self, floats: Floats) -> ir.Model:
         """The model with these groups in FP32."""

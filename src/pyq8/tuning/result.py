@@ -7,8 +7,9 @@ from typing import Any
 
 from pyq8._version import __version__
 from pyq8.tuning.goal import Goal, Trial, column_name
-from pyq8.tuning.ranking import Measured
+from pyq8.tuning.latency import Costs
 from pyq8.verify.gate import EXIT_CODES, Verdict
+from pyq8.verify.sensitivity import SensitivityReport
 from pyq8.verify.speed import SpeedReport
 
 
@@ -26,7 +27,8 @@ class Tuning:
         verdict: of the best model, on images that the search never saw.
         metric: what was judged.
         yardstick: whether FP32 is its yardstick: then losses are its scores negated.
-        measured: what the groups were ranked by.
+        costs: of the groups.
+        errors: what the groups were ranked by; None where no ranking was needed.
         images: how many were searched on.
         searched: how many trials the search asked for.
         origin: where the images of search and verdict come from.
@@ -41,7 +43,8 @@ class Tuning:
     verdict: Verdict
     metric: str
     yardstick: bool
-    measured: Measured
+    costs: Costs
+    errors: SensitivityReport | None
     images: int
     searched: int
     origin: str
@@ -66,8 +69,9 @@ class Tuning:
     @property
     def ranking_cost(self) -> float:
         """What ranking the groups cost, in trials: images that passed through models, over images of a trial."""
-        sensitivity = self.measured.sensitivity
-        return sensitivity.samples * (2 * len(sensitivity.rows) + 1) / self.images
+        if self.errors is None:
+            return 0.0
+        return self.errors.samples * (2 * len(self.errors.rows) + 1) / self.images
 
     @property
     def exit_code(self) -> int:
@@ -88,13 +92,14 @@ class Tuning:
             "origin": self.origin,
             "images": self.images,
             "goal": asdict(self.goal),
-            "best": asdict(self.best),
+            "best": self.best.to_json(),
             "missed": list(self.missed),
             "searched": self.searched,
             "ranking_cost": self.ranking_cost,
-            "trials": [asdict(trial) for trial in self.trials],
-            "front": [{**asdict(trial), "measured_ms": row.p50_ms / row.batch} for trial, row in rows],
-            "ranking": self.measured.to_json(),
+            "trials": [trial.to_json() for trial in self.trials],
+            "front": [{**trial.to_json(), "measured_ms": row.p50_ms / row.batch} for trial, row in rows],
+            "costs": asdict(self.costs),
+            "errors": None if self.errors is None else self.errors.to_json(),
             "speed": self.speed.to_json(),
             "verdict": self.verdict.to_json(),
         }

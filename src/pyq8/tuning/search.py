@@ -10,10 +10,7 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from pyq8.tuning.goal import Floats, Goal
-
-Latency = Callable[[Floats], float]
-"""Estimated ms of the model with these groups in FP32."""
+from pyq8.tuning.goal import Estimate, Floats, Goal
 
 
 @dataclass(frozen=True)
@@ -33,29 +30,29 @@ Search = Generator[Ask, float, None]
 """Yields what to try and is sent what it loses. What it asks twice has the same answer."""
 
 
-def search(ranking: Sequence[str], goal: Goal, ms: Latency) -> Search:
+def search(rank: Callable[[], Sequence[str]], goal: Goal, ms: Estimate) -> Search:
     """Ask for losses until the best choice is known.
 
     Args:
-        ranking: the groups, the most useful in FP32 first.
+        rank: the groups, the most useful in FP32 first; not asked where nothing must go to FP32.
         goal: what is demanded; its cap is held by estimates, which cost no trial.
         ms: the estimates.
     """
-    nothing = yield Ask(frozenset(), len(ranking) + 1)
+    nothing = yield Ask(frozenset(), 1)
+    if goal.limit is not None and goal.accurate(nothing):
+        return
+    ranking = rank()
     room = _fill(ranking, goal, ms) if goal.cap is not None else []
     if goal.limit is None:
         if room and (most := (yield Ask(frozenset(room), len(room) + 1))) < nothing:
             yield from _cheapest(room, Goal(most, goal.cap), ms)
-        return
-    if goal.accurate(nothing):
-        return
-    if room and goal.accurate((yield Ask(frozenset(room), len(room) + 1))):
+    elif room and goal.accurate((yield Ask(frozenset(room), len(room) + 1))):
         yield from _cheapest(room, goal, ms)
     else:
         yield from _cheapest(ranking, Goal(goal.limit), ms)
 
 
-def _fill(ranking: Sequence[str], goal: Goal, ms: Latency) -> list[str]:
+def _fill(ranking: Sequence[str], goal: Goal, ms: Estimate) -> list[str]:
     """As many groups as the cap admits, the most useful first."""
     chosen: list[str] = []
     now = ms(frozenset())
@@ -67,9 +64,9 @@ def _fill(ranking: Sequence[str], goal: Goal, ms: Latency) -> list[str]:
     return chosen
 
 
-def _cheapest(order: Sequence[str], goal: Goal, ms: Latency) -> Search:
+def _cheapest(order: Sequence[str], goal: Goal, ms: Estimate) -> Search:
     """The fewest groups that are accurate enough, where `order` as a whole is."""
-    kept = yield from _shortest(order, goal, ms)
+    kept = yield from _shortest(order, goal)
     if not goal.accurate((yield Ask(frozenset(kept), len(kept) + 1))):
         return
     before: list[str] = []
@@ -78,20 +75,19 @@ def _cheapest(order: Sequence[str], goal: Goal, ms: Latency) -> Search:
         kept = yield from _step_back(kept, goal, ms)
 
 
-def _shortest(order: Sequence[str], goal: Goal, ms: Latency) -> Generator[Ask, float, list[str]]:
+def _shortest(order: Sequence[str], goal: Goal) -> Generator[Ask, float, list[str]]:
     """The shortest prefix that is accurate enough. Few groups are at fault as a rule: the logarithm is bisected."""
     low, high = 0, len(order)
     while high - low > 1:
         middle = min(max(math.isqrt(max(low, 1) * high), low + 1), high - 1)
-        prefix = frozenset(order[:middle])
-        if goal.fast(ms(prefix)) and goal.accurate((yield Ask(prefix, (high - low).bit_length() + high))):
+        if goal.accurate((yield Ask(frozenset(order[:middle]), (high - low).bit_length() + high))):
             high = middle
         else:
             low = middle
     return list(order[:high])
 
 
-def _step_back(kept: list[str], goal: Goal, ms: Latency) -> Generator[Ask, float, list[str]]:
+def _step_back(kept: list[str], goal: Goal, ms: Estimate) -> Generator[Ask, float, list[str]]:
     """Return groups to INT8 from the last on, in strides that double while they succeed; none that is slower there."""
     end, stride, again = len(kept), 1, 0
     while end > 0:

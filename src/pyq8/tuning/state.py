@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pyq8.errors import DataError
 from pyq8.files import write_text
 from pyq8.tuning.goal import Trial
+from pyq8.tuning.latency import Costs
+from pyq8.verify.sensitivity import SensitivityReport
 
 KIND, SCHEMA = "pyq8 tune state", 1
 
@@ -21,12 +22,14 @@ class State:
 
     Args:
         key: what the results depend on: name -> digest or value.
-        ranking: what was measured of the groups.
+        costs: of the groups.
+        errors: of the groups; None before they are asked for.
         trials: in order.
     """
 
     key: Mapping[str, str]
-    ranking: Mapping[str, Any]
+    costs: Costs
+    errors: SensitivityReport | None = None
     trials: tuple[Trial, ...] = ()
 
     __hash__ = None  # type: ignore[assignment]  # holds mappings
@@ -37,7 +40,14 @@ class State:
         Raises:
             OutputError: it cannot be written.
         """
-        data = {"kind": KIND, "schema": SCHEMA, **asdict(self)}
+        data = {
+            "kind": KIND,
+            "schema": SCHEMA,
+            "key": dict(self.key),
+            "costs": asdict(self.costs),
+            "errors": None if self.errors is None else self.errors.to_json(),
+            "trials": [trial.to_json() for trial in self.trials],
+        }
         write_text(json.dumps(data, indent=1) + "\n", path)
 
 
@@ -58,8 +68,9 @@ def load_state(path: Path, key: Mapping[str, str]) -> State | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         if (data["kind"], data["schema"]) != (KIND, SCHEMA):
             raise ValueError(f"{data['kind']}, schema {data['schema']}")
-        trials = tuple(Trial(tuple(t["floats"]), float(t["loss"]), float(t["ms"])) for t in data["trials"])
-        state = State(dict(data["key"]), dict(data["ranking"]), trials)
+        errors = None if data["errors"] is None else SensitivityReport.from_json(data["errors"])
+        trials = tuple(Trial.from_json(trial) for trial in data["trials"])
+        state = State(dict(data["key"]), Costs.from_json(data["costs"]), errors, trials)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); {again}") from None
     except (KeyError, TypeError, ValueError) as error:

@@ -61,6 +61,8 @@ class Tape:
             feeds = {name: np.load(self._file) for name in inputs}
             yield Frame(feeds, {name: np.load(self._file) for name in outputs}, labels, names)
 
-    def close(self) -> None:
-        """Give the room back."""
+    def __enter__(self) -> Tape:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()

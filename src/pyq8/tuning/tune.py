@@ -27,10 +27,10 @@ from pyq8.tuning.goal import Goal, Trial, front, thin
 from pyq8.tuning.images import divide
 from pyq8.tuning.latency import Latency, find_cap
 from pyq8.tuning.notebook import Notebook, Step
-from pyq8.tuning.ranking import Measured, measure, rank, time_on
+from pyq8.tuning.ranking import measure_costs, time_on
 from pyq8.tuning.result import Tuning
-from pyq8.tuning.search import search
 from pyq8.tuning.state import State, load_state
+from pyq8.tuning.tape import Tape
 from pyq8.types import Config
 from pyq8.verify.accuracy_demand import check_limits
 from pyq8.verify.demand import Limits
@@ -144,32 +144,31 @@ def tune(
     annotated = asked.check_data(judged) if isinstance(asked, MeanAveragePrecision) else ""
     like = bool(annotated) or isinstance(asked, UserMetric)
     images = divide(calib, data, calibration, judged, like, search_samples)
-    exam = Exam(base.original, images.search, make_metric, step(progress, "run FP32", images.search.total))
-    if max_drop is not None or minimum is not None:
-        check_limits(exam.judged, limits, baseline=False)
-    say(f"{images.origin}; {exam.samples} images to search on, judged by {exam.judged.name}")
+    with Tape() as tape:
+        exam = Exam(base.original, images.search, make_metric, tape, step(progress, "run FP32", images.search.total))
+        if max_drop is not None or minimum is not None:
+            check_limits(exam.judged, limits, baseline=False)
+        say(f"{images.origin}; {exam.samples} images to search on, judged by {exam.judged.name}")
 
-    groups = find_groups(base.prepared, base.plan)
-    file = Path(f"{out}.tune.json")
-    key = _key(base, exam, annotated, detector)
-    state = load_state(file, key)
-    if state is None:
-        state = State(key, measure(base, groups, progress).to_json())
-        state.save(file)
-    elif state.trials:
-        say(f"{file}: {len(state.trials)} trials are known from before")
-    measured = Measured.from_json(state.ranking)
-    ms = Latency(base.prepared, base.plan, groups, measured.costs)
-    cap = find_cap(max_latency, measured.costs.fp32_ms)
-    limit = None if minimum is None else -minimum
-    goal = Goal(limit if max_drop is None else max_drop, cap)
-    say(
-        f"{len(groups)} groups of nodes; one image takes {measured.costs.fp32_ms:.2f} ms in FP32, "
-        f"{measured.costs.int8_ms:.2f} ms in INT8"
-    )
-    notebook = Notebook(base, groups, exam, ms, goal, Path(out), state, file, watch, progress)
-    notebook.run(search(rank(measured, groups, ms), goal, ms))
-    exam.close()
+        groups = find_groups(base.prepared, base.plan)
+        file = Path(f"{out}.tune.json")
+        key = _key(base, exam, annotated, detector)
+        state = load_state(file, key)
+        if state is None:
+            state = State(key, measure_costs(base, groups, progress))
+            state.save(file)
+        elif state.trials:
+            say(f"{file}: {len(state.trials)} trials are known from before")
+        costs = state.costs
+        ms = Latency(base.prepared, base.plan, groups, costs)
+        cap = find_cap(max_latency, costs.fp32_ms)
+        limit = None if minimum is None else -minimum
+        goal = Goal(limit if max_drop is None else max_drop, cap)
+        say(
+            f"{len(groups)} groups of nodes; an image takes {costs.fp32_ms:.2f} ms in FP32, {costs.int8_ms:.2f} in INT8"
+        )
+        notebook = Notebook(base, groups, exam, ms, goal, Path(out), state, file, watch, progress)
+        notebook.run()
 
     found = thin(front(notebook.trials), notebook.best, TIMED)
     speed = _time(base, notebook, found, progress)
@@ -199,7 +198,8 @@ def tune(
         verdict=verdict,
         metric=exam.judged.name,
         yardstick=exam.judged.yardstick,
-        measured=measured,
+        costs=costs,
+        errors=notebook.errors,
         images=exam.samples,
         searched=notebook.searched,
         origin=images.origin,
@@ -233,7 +233,9 @@ def _time(base: Groundwork, notebook: Notebook, trials: Sequence[Trial], progres
         save(base.original, paths[0])
         for trial, path in zip(trials, paths[1:], strict=True):
             save(notebook.model(frozenset(trial.floats)), path)
-        return time_on(base, paths, progress, "time the front")
+        report = time_on(base, paths, progress, "time the front")
+    names = ["FP32", *(f"front {i}" for i in range(1, len(paths)))]  # the files are gone
+    return replace(report, rows=tuple(replace(row, path=n) for row, n in zip(report.rows, names, strict=True)))
 
 
 def _missed(goal: Goal, best: Trial, ms: float) -> list[str]:

@@ -1,0 +1,208 @@
+"""`tune` on a network that INT8 does not fit: channels of depthwise layers spread over 1000x, 0.2 points allowed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pyq8
+from pyq8.errors import DataError, UsageError
+from pyq8.groundwork import Clock, Groundwork, lay_groundwork
+from pyq8.groups import Group, find_groups
+from pyq8.inference import input_specs
+from pyq8.loaders import open_loader
+from pyq8.model import load
+from pyq8.plan import keep_float
+from pyq8.provenance import remembered_reasons
+from pyq8.tuning.exam import Exam
+from pyq8.tuning.notebook import Step
+from pyq8.tuning.result import Tuning
+from pyq8.tuning.tape import Tape
+from pyq8.types import Config
+from tests.tuning.fixed_times import fix
+from tests.tuning.spread_net import SpreadNet, write
+
+BAD = {"depthwise2", "project2"}
+"""Of the small network: who writes the tensor, and who reads it."""
+
+
+@pytest.fixture(autouse=True)
+def _fixed_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    fix(monkeypatch.setattr)
+
+
+def tune(net: SpreadNet, out: Path, steps: list[Step] | None = None, **options: object) -> Tuning:
+    watch = steps.append if steps is not None else None
+    return pyq8.tune(net.model, net.calib, net.data, out, watch=watch, **options)  # type: ignore[arg-type]
+
+
+def front_to_back(base: Groundwork, groups: tuple[Group, ...], exam: Exam, limit: float) -> int:
+    """Evaluations until nodes returned to FP32 one after another, as they stand in the graph, are enough."""
+    nodes: list[str] = []
+    for count, group in enumerate(groups, start=2):
+        nodes += group.nodes
+        if exam.loss(base.carry_out(keep_float(base.prepared, base.plan, nodes))) <= limit:
+            return count
+    raise AssertionError("not even all of FP32")
+
+
+def test_it_reaches_the_limit_in_a_third_of_the_evaluations_and_leaves_int8_what_can_be(tmp_path: Path) -> None:
+    net = write(tmp_path, blocks=10, spread=(6, 8), images=500)
+    steps: list[Step] = []
+    found = tune(net, tmp_path / "o.onnx", steps, max_drop=0.2)
+
+    assert found.best.loss <= 0.2 < steps[0].trial.loss
+    assert set(found.best.floats) == {"depthwise6", "project6", "depthwise8", "project8"}
+    base = lay_groundwork(
+        net.model, net.calib, Config(), preprocess=None, samples=100, split="calib", seed=None, skip_bad=False,
+        pixels=None, progress=None, clock=Clock(),
+    )  # fmt: skip
+    groups = find_groups(base.prepared, base.plan)
+    with Tape() as tape:
+        images = open_loader(net.calib, input_specs(base.original), preprocess=None, split="", samples=500, seed=None)
+        exam = Exam(base.original, images, lambda: None, tape)
+        for name in found.best.floats:  # each is needed
+            nodes = [n for g in groups if g.name in set(found.best.floats) - {name} for n in g.nodes]
+            assert exam.loss(base.carry_out(keep_float(base.prepared, base.plan, nodes))) > 0.2
+        others = front_to_back(base, groups, exam, 0.2)
+    assert 3 * (found.searched + found.ranking_cost) <= others
+    assert found.ranking_cost == pytest.approx((2 * len(groups) + 1) * 8 / 500)
+
+
+def test_the_model_on_disk_is_the_best_and_says_why_nodes_are_fp32(small: SpreadNet, tmp_path: Path) -> None:
+    found = tune(small, tmp_path / "o.onnx", max_drop=0.5)
+
+    assert set(found.best.floats) == BAD
+    reasons = remembered_reasons(load(tmp_path / "o.onnx", quantized=True))
+    assert {name for name, reason in reasons.items() if reason == "tuning: in INT8 it loses too much"} == {*BAD, "add2"}
+    verdict = pyq8.check(small.model, tmp_path / "o.onnx", small.data, max_drop=0.5)
+    assert found.verdict.reasons == verdict.reasons
+    assert found.exit_code == verdict.exit_code
+    assert found.front[0].floats == () and found.best in found.front
+
+
+def test_the_same_input_gives_the_same_files(small: SpreadNet, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        tune(small, tmp_path / f"{name}.onnx", max_drop=0.5)
+    for suffix in ("onnx", "onnx.tune.json"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+def test_what_was_tried_is_not_tried_again_for_any_demand(
+    small: SpreadNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "o.onnx"
+    first = tune(small, out, max_drop=0.5)
+    model = out.read_bytes()
+    out.unlink()
+
+    def fail(*_: object) -> float:
+        raise AssertionError("tried again")
+
+    monkeypatch.setattr(Exam, "loss", fail)
+    steps: list[Step] = []
+
+    again = tune(small, out, steps, max_drop=0.5)
+    assert all(step.known for step in steps)
+    assert replace(again, speed=first.speed).to_json() == first.to_json()
+    assert out.read_bytes() == model
+
+    other = tune(small, out, steps, max_drop=90)
+    assert other.best.floats == () and len(other.trials) == len(first.trials)
+
+
+def test_a_state_of_something_else_is_refused(small: SpreadNet, tmp_path: Path) -> None:
+    out = tmp_path / "o.onnx"
+    tune(small, out, max_drop=90)
+    before = out.read_bytes()
+    for options, what in (
+        ({"observer": "minmax"}, "observer"), ({"samples": 50}, "set of calibration images"),
+        ({"search_samples": 50}, "set of search images"), ({"metric": "agreement"}, "metric"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=f"o.onnx.tune.json: was made with another {what} .*delete it"):
+            tune(small, out, max_drop=90, **options)
+    assert out.read_bytes() == before
+
+
+def test_a_latency_alone_gives_its_time_to_what_loses_most(small: SpreadNet, tmp_path: Path) -> None:
+    found = tune(small, tmp_path / "o.onnx", max_latency="0.5x")  # FP32 10 ms, INT8 4 ms
+
+    assert found.best.ms <= 5 and set(found.best.floats) >= BAD
+    assert found.best.loss == min(trial.loss for trial in found.trials)
+    assert found.exit_code == 0 and not found.missed
+    assert "a drop [" in found.reasons[0] and "allowed" not in found.reasons[0]
+
+
+def test_the_latency_that_counts_in_the_end_is_the_measured_one(
+    small: SpreadNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fix(monkeypatch.setattr, apart=1.0)  # so that only two models take 5 ms or less
+    found = tune(small, tmp_path / "o.onnx", max_latency="0.5x")
+
+    assert found.best == found.front[1] and found.best != found.front[2]
+    assert 0 < found.front[2].ms <= 5
+    kept = remembered_reasons(load(tmp_path / "o.onnx", quantized=True))
+    assert set(found.best.floats) <= set(kept)
+
+
+def test_two_demands_that_exclude_each_other_leave_the_accurate_model_and_say_so(
+    small: SpreadNet, tmp_path: Path
+) -> None:
+    found = tune(small, tmp_path / "o.onnx", max_drop=0.5, max_latency=4.0)
+
+    assert set(found.best.floats) == BAD
+    assert found.exit_code == 1
+    assert "4.00 ms were demanded" in found.missed[0]
+
+
+def test_a_limit_that_no_trial_meets_is_said_and_the_best_is_left(small: SpreadNet, tmp_path: Path) -> None:
+    found = tune(small, tmp_path / "o.onnx", max_drop=-1)
+
+    assert found.exit_code == 1 and "at most -1" in found.missed[0]
+    assert found.best.loss == 0.0
+    assert (tmp_path / "o.onnx").exists()
+
+
+def test_a_metric_without_a_score_of_fp32_has_a_minimum(small: SpreadNet, tmp_path: Path) -> None:
+    found = tune(small, tmp_path / "o.onnx", metric="sqnr", minimum=20)
+
+    assert -found.best.loss >= 20 and set(found.best.floats) >= BAD
+    with pytest.raises(UsageError, match="--max-drop does not fit sqnr"):
+        tune(small, tmp_path / "p.onnx", metric="sqnr", max_drop=1)
+
+
+def test_images_that_are_the_same_for_calibration_and_verdict_are_halved(small: SpreadNet, tmp_path: Path) -> None:
+    said: list[str] = []
+    found = tune(replace(small, data=small.calib), tmp_path / "o.onnx", max_drop=90, say=said.append)
+
+    assert "one half of the images" in said[0]
+    assert found.verdict.report.accuracy is not None
+    assert found.images + found.verdict.report.accuracy.samples == 100
+    assert found.images > 20 < found.verdict.report.accuracy.samples
+
+
+def test_pixels_as_input_are_tuned_like_floats(tmp_path: Path, digits_model: str, digits_images: str,
+                                               digits_preprocess: str) -> None:  # fmt: skip
+    preprocess = pyq8.Preprocess.from_toml(digits_preprocess)
+    found = pyq8.tune(digits_model, digits_images, digits_images, tmp_path / "o.onnx", metric="sqnr", minimum=10,
+                      preprocess=preprocess, input="uint8", samples=20, search_samples=20)  # fmt: skip
+    assert found.verdict.passed and found.best.floats == ()
+
+
+def test_nothing_demanded_is_an_error(small: SpreadNet, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing is demanded; say --max-drop"):
+        tune(small, tmp_path / "o.onnx")
+    with pytest.raises(UsageError, match="--max-latency 'soon'"):
+        tune(small, tmp_path / "o.onnx", max_latency="soon")
+
+
+def test_the_json_is_strict_and_has_all_trials(small: SpreadNet, tmp_path: Path) -> None:
+    found = tune(small, tmp_path / "o.onnx", max_drop=0.5)
+    data = json.loads(json.dumps(found.to_json(), default=float))
+    assert (data["kind"], data["schema"]) == ("pyq8 tune", 1)
+    assert len(data["trials"]) == found.searched == len(found.trials)
+    assert [row["measured_ms"] for row in data["front"]] == pytest.approx(4 + 0.1 * np.arange(len(data["front"])))
