@@ -16,7 +16,7 @@ from pyq8.loaders import Loader, open_loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.user import UserMetric
 from pyq8.model import save
-from pyq8.tuning.exam import Exam
+from pyq8.tuning.exam import Exam, loss_of
 from pyq8.tuning.tape import Tape
 from tests.tuning.spread_net import SpreadNet
 
@@ -80,3 +80,9 @@ def test_a_model_that_scores_no_number_loses_more_than_any(small: SpreadNet, bas
     with Tape() as tape:
         exam = Exam(base.original, images(base, small.data), METRICS.get("cosine"), tape)
         assert exam.loss(broken) > exam.loss(base.carry_out(base.plan))
+
+
+def test_one_image_of_500_is_a_loss_of_exactly_0_2_points() -> None:
+    metric, scores = METRICS.get("top1")(), np.eye(2, dtype=np.float32)
+    metric.update(scores[[0] * 500], scores[[0] * 499 + [1]], [0] * 500)
+    assert metric.drop != 0.2 == loss_of(metric)
