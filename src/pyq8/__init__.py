@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pyq8.api import check, inspect, quantize
     from pyq8.errors import InputError, Pyq8Error, UsageError
     from pyq8.loaders import Preprocess
+    from pyq8.plan_replay import replay
+    from pyq8.rank import rank_layers
     from pyq8.result import Result
     from pyq8.sessions import session
     from pyq8.stats import Calibration
@@ -31,6 +33,8 @@ _HOME = {
     "check": "pyq8.api",
     "inspect": "pyq8.api",
     "quantize": "pyq8.api",
+    "rank_layers": "pyq8.rank",
+    "replay": "pyq8.plan_replay",
     "session": "pyq8.sessions",
     "time_models": "pyq8.verify.speed",
     "tune": "pyq8.tuning.tune",
@@ -50,6 +54,8 @@ __all__ = [
     "check",
     "inspect",
     "quantize",
+    "rank_layers",
+    "replay",
     "session",
     "time_models",
     "tune",

@@ -22,14 +22,13 @@ from pyq8.pixel_input import pixel_input, remembered_pixels, take_pixels
 from pyq8.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
 from pyq8.types import INT7, INT8, Config, QType
-from pyq8.verify.accuracy import AccuracyReport, check_same_interface, compare_accuracy, measure, plain_row
+from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
 from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
 from pyq8.verify.baseline import Baseline, read_baseline
 from pyq8.verify.demand import Limits
 from pyq8.verify.gate import Verdict, doubts, judge_kernels, judge_speed
 from pyq8.verify.kernels import KernelReport, find_kernels
-from pyq8.verify.layers import compare_layers
-from pyq8.verify.report import Report
+from pyq8.verify.report import Report, make_report
 from pyq8.verify.speed import time_models
 
 
@@ -100,14 +99,8 @@ def quantize(
     plan = base.plan
     quantized = base.carry_out(plan)
     clock.lap("rewrite")
-    kept = base.kept
-    feeds = [b.feeds for b in kept]
-    report = Report(
-        kernels=find_kernels(quantized, plan.float_nodes),
-        accuracy=compare_accuracy(
-            base.original, quantized, kept, progress=step(progress, "compare outputs", len(feeds))
-        ),
-        layers=compare_layers(base.prepared, quantized, plan, feeds, step(progress, "compare layers", len(feeds))),
+    report = make_report(
+        base.original, base.prepared, quantized, plan, base.kept, lambda name: step(progress, name, len(base.kept))
     )
     clock.lap("verify")
     return Result(

@@ -7,6 +7,7 @@
         +-- ModelError      the model file, or a node of it
         +-- DataError       images, arrays, labels, preprocessing
         +-- CalibrationError   statistics of another model, or none
+        +-- PlanError       a plan file, or an entry of it
         +-- OutputError     the result cannot be written
 
 The gate's verdicts are no errors: `Verdict.exit_code` is 0 passed, 1 failed, 4 inconclusive.
@@ -42,6 +43,10 @@ class DataError(InputError):
 
 class CalibrationError(InputError):
     """Calibration statistics are missing or belong to another model."""
+
+
+class PlanError(InputError):
+    """A plan file cannot be used."""
 
 
 class OutputError(InputError):

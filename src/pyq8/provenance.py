@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
+VERSION, FLOAT_NODES = "pyq8.version", "pyq8.float_nodes"
+"""Keys of the metadata: what follows from pyq8 and from the plan, not from the images."""
+
+
 def remembered_preprocess(model: ir.Model) -> Preprocess | None:
     """The preprocessing that a quantized model was calibrated with."""
     text = model.metadata_props.get("pyq8.preprocess")
@@ -23,19 +27,24 @@ def remembered_preprocess(model: ir.Model) -> Preprocess | None:
 
 def remembered_reasons(model: ir.Model) -> dict[str, str]:
     """Node name -> why it stayed FP32, as the quantized model remembers it."""
-    groups = json.loads(model.metadata_props.get("pyq8.float_nodes", "{}"))
+    groups = json.loads(model.metadata_props.get(FLOAT_NODES, "{}"))
     return {name: reason for reason, names in groups.items() for name in names}
+
+
+def float_groups(plan: Plan) -> str:
+    """Reason -> names of the nodes that stay FP32 for it, as JSON; `remembered_reasons` reads it back."""
+    groups: dict[str, list[str]] = {}
+    for name, reason in plan.float_nodes.items():
+        groups.setdefault(reason, []).append(name)
+    return json.dumps(groups)
 
 
 def provenance(
     config: Config, calibration: Calibration, plan: Plan, loader: Loader, pixels: PixelInput | None = None
 ) -> dict[str, str]:
     """What the model file remembers of how it was made."""
-    groups: dict[str, list[str]] = {}
-    for name, reason in plan.float_nodes.items():
-        groups.setdefault(reason, []).append(name)
     found = {
-        "pyq8.version": __version__,
+        VERSION: __version__,
         "pyq8.observer": config.observer,
         "pyq8.target": "avx2" if config.weight_type is INT7 else "vnni",
         "pyq8.bias_correction": str(config.bias_correction).lower(),
@@ -43,7 +52,7 @@ def provenance(
         "pyq8.samples": str(calibration.samples),
         "pyq8.data_sha256": calibration.data_sha256,
         "pyq8.model_sha256": calibration.model_sha256,
-        "pyq8.float_nodes": json.dumps(groups),
+        FLOAT_NODES: float_groups(plan),
     }
     if loader.preprocess is not None:
         found["pyq8.preprocess"] = json.dumps(loader.preprocess.preprocess.to_json())

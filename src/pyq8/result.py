@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyq8._version import __version__
-from pyq8.model import save
+from pyq8.model import save, sha256
 from pyq8.passes import PassResult
+from pyq8.plan_file import PlanFile
+from pyq8.provenance import FLOAT_NODES
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
 from pyq8.verify.report import Report
@@ -25,7 +27,7 @@ class Result:
         model: the quantized model.
         prepared: the FP32 model it was made from, behind the exact passes: the fair FP32 baseline.
         passes: what each pass did.
-        calibration: the statistics.
+        calibration: the statistics; none where a plan was replayed.
         plan: what became INT8, and why the rest did not.
         report: kernels, accuracy and layers.
         config: what was asked for.
@@ -52,6 +54,15 @@ class Result:
             OutputError: it cannot be written.
         """
         save(self.model, path)
+
+    def save_plan(self, path: str | Path) -> None:
+        """Write the whole plan as JSON, to edit and to replay; see `pyq8.replay`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        metadata = {k: v for k, v in self.model.metadata_props.items() if k.startswith("pyq8.") and k != FLOAT_NODES}
+        PlanFile(self.plan, sha256(self.prepared), self.config.format, metadata).save(path)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the weights, as documented in docs/reference/json.md."""

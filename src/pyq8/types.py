@@ -155,7 +155,7 @@ class Plan:
             "absorbed": dict(self.absorbed),
             "qparams": {name: q.to_json() for name, q in self.qparams.items()},
             "bias_shift": {name: v.astype(float).tolist() for name, v in self.bias_shift.items()},
-            "codes": {name: _pack(v) for name, v in self.codes.items()},
+            "codes": {name: pack_codes(v) for name, v in self.codes.items()},
         }
 
     @classmethod
@@ -167,16 +167,25 @@ class Plan:
             float_nodes=dict(data["float_nodes"]),
             absorbed=dict(data["absorbed"]),
             bias_shift={name: np.asarray(v, np.float32) for name, v in data["bias_shift"].items()},
-            codes={name: _unpack(v) for name, v in data["codes"].items()},
+            codes={name: unpack_codes(v) for name, v in data["codes"].items()},
         )
 
 
-def _pack(codes: npt.NDArray[np.int8]) -> dict[str, Any]:
+def pack_codes(codes: npt.NDArray[np.int8]) -> dict[str, Any]:
     """Integers as text: shape, and the bytes deflated (RFC 1950) in base64."""
     packed = zlib.compress(np.ascontiguousarray(codes).tobytes(), 1)
     return {"shape": list(codes.shape), "deflated": base64.b64encode(packed).decode("ascii")}
 
 
-def _unpack(data: Mapping[str, Any]) -> npt.NDArray[np.int8]:
-    raw = zlib.decompress(base64.b64decode(data["deflated"], validate=True))
+def unpack_codes(data: Mapping[str, Any]) -> npt.NDArray[np.int8]:
+    """The inverse of `pack_codes`.
+
+    Raises:
+        ValueError: neither base64 nor deflated, or not as many integers as the shape says.
+        KeyError: no shape, or no data.
+    """
+    try:
+        raw = zlib.decompress(base64.b64decode(data["deflated"], validate=True))
+    except zlib.error:
+        raise ValueError("the integers cannot be inflated") from None
     return np.asarray(np.frombuffer(raw, np.int8).reshape(data["shape"]))

@@ -18,7 +18,7 @@ COMMANDS = {
     "tune": "quantize, and return to FP32 the nodes that lose too much",
     "check": "compare a quantized model with its original; the gate for CI",
     "bench": "time models against each other",
-    "inspect": "show which kernel runs every node on this machine",
+    "inspect": "show which kernel runs every node on this machine, or which layers lose most",
     "demo": "quantize, prove, check and time the embedded model",
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pyq8.cli.output import progress_bars
-from pyq8.cli.quantize import show
+from pyq8.cli.result import show
 
 
 @click.command("demo")

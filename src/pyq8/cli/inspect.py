@@ -2,24 +2,69 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 import click
 
-from pyq8.cli.options import json_option
-from pyq8.cli.output import check_writable, write_json
+from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
+from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.errors import UsageError
 
 
 @click.command("inspect")
 @click.argument("model", metavar="MODEL")
+@click.option("--data", metavar="PATH", help="Rank the layers of an FP32 MODEL by their error on these images.")
+@data_options
+@click.option("--observer", metavar="NAME", help="With --data: as for quantize.")
+@click.option("--target", metavar="NAME", help="With --data: as for quantize.")
+@click.option("--placement", metavar="NAME", help="With --data: as for quantize.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="With --data: as for quantize.")
 @json_option
-def command(model: str, json_file: str | None) -> None:
-    """Show which kernel runs every node of MODEL on this machine, and why the others do not run in INT8."""
-    from pyq8 import api, cpu
+def command(
+    model: str,
+    data: str | None,
+    preset: str | None,
+    preprocess_file: str | None,
+    samples: int | None,
+    split: str | None,
+    seed: int | None,
+    skip_bad: bool,
+    observer: str | None,
+    target: str | None,
+    placement: str | None,
+    exclude: tuple[str, ...],
+    json_file: str | None,
+) -> None:  # fmt: skip
+    """Show which kernel runs every node of MODEL on this machine, and why the others do not run in INT8.
+
+    With --data, MODEL is FP32: which layers would lose most in INT8, why, and what they cost.
+
+    \b
+    pyq8 inspect resnet50.onnx --data photos/ --preset imagenet
+    """
+    from pyq8 import cpu
 
     check_writable(json_file, model)
+    chosen = {"samples": samples, "split": split, "seed": seed, "skip_bad": skip_bad or None, "observer": observer,
+              "target": target, "placement": placement, "exclude": exclude or None}  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    if data is None:
+        if preset or preprocess_file or given:
+            raise UsageError("the options but --json say how layers are ranked: add --data PATH, or leave them out")
+        found, kind = _show_kernels(model, json_file), "pyq8 inspect"
+    else:
+        check_data_options(data, preset, preprocess_file, split, skip_bad)
+        given["preprocess"] = find_preprocess(preset, preprocess_file)
+        found, kind = _show_layers(model, data, json_file, given), "pyq8 layers"
+    write_json({"kind": kind, "schema": 1, "cpu": cpu.describe(), **found}, json_file)
+
+
+def _show_kernels(model: str, json_file: str | None) -> dict[str, Any]:
+    from pyq8 import api, cpu
+
     report = api.inspect(model)
-    data: dict[str, Any] = {"kind": "pyq8 inspect", "schema": 1, "cpu": cpu.describe(), **report.to_json()}
     if json_file != "-":
         width = max((len(r.node) for r in report.rows), default=4)
         for row in report.rows:
@@ -29,4 +74,18 @@ def command(model: str, json_file: str | None) -> None:
             click.echo((text + (f" ({row.reason})" if row.reason else "")).rstrip())
         click.echo(str(report))
         click.echo(cpu.describe())
-    write_json(data, json_file)
+    return report.to_json()
+
+
+def _show_layers(model: str, data: str, json_file: str | None, options: dict[str, Any]) -> dict[str, Any]:
+    from pyq8.rank import rank_layers
+
+    with progress_bars() as progress:
+        report = rank_layers(model, data, progress=progress, **options)
+    if options["preprocess"] is None and Path(data).is_dir():
+        click.echo("warning: preprocessing was guessed; say --preset or --preprocess if it is wrong", err=True)
+    if json_file != "-":
+        click.echo(str(report))
+        exclude = shlex.join(["--exclude", report.rows[0].group])
+        click.echo(f"next        {shlex.join(['pyq8', 'quantize', model, '--calib', data])} {exclude}")
+    return report.to_json()

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
-from pyq8.cli.output import check_writable, decibel, mib, progress_bars, write_json
+from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.result import show
 from pyq8.errors import UsageError
 
-if TYPE_CHECKING:
-    from pyq8.result import Result
+DECIDED = ("samples", "observer", "target", "placement", "input_", "layout", "color")
+"""What a plan says already."""
+OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
 
 
 @click.command("quantize")
 @click.argument("model", metavar="MODEL")
-@click.option("--calib", required=True, metavar="PATH", help="Images (folder) or arrays (.npz, .npy).")
+@click.option("--calib", metavar="PATH", help="Images (folder) or arrays (.npz, .npy).")
 @click.option("-o", "--output", metavar="OUT", help="Default: MODEL with .int8.onnx.")
 @data_options
 @click.option(
@@ -55,10 +55,16 @@ if TYPE_CHECKING:
     help="cost: FP32 where that is estimated faster; all: INT8 wherever there is a kernel.",
 )
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
+@click.option("--save-plan", metavar="FILE", help="Write the plan as JSON, to edit and to replay.")
+@click.option(
+    "--plan", metavar="FILE", help="Replay a plan instead of calibrating; --calib, if given, only compares with FP32."
+)
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
     model: str,
-    calib: str,
+    calib: str | None,
     output: str | None,
     preset: str | None,
     preprocess_file: str | None,
@@ -74,6 +80,8 @@ def command(
     color: str,
     placement: str,
     exclude: tuple[str, ...],
+    save_plan: str | None,
+    plan: str | None,
     json_file: str | None,
 ) -> None:  # fmt: skip
     """Quantize an FP32 ONNX CNN to INT8, from a folder of images, without retraining.
@@ -82,6 +90,7 @@ def command(
     pyq8 quantize resnet50.onnx --calib photos/ --preset imagenet
     """
     from pyq8 import api
+    from pyq8 import replay as replay_plan
     from pyq8.observers import OBSERVERS
     from pyq8.pixel_input import pixel_input
     from pyq8.provenance import remembered_preprocess
@@ -95,60 +104,64 @@ def command(
     api.weight_type(target)
     check_writable(out)
     check_writable(json_file, model, out)
+    check_writable(save_plan, model, out)
     how = (None, None) if input_ == "uint8" else (preset, preprocess_file)  # there the normalization is for the model
-    check_data_options(calib, *how, split, skip_bad)
+    if calib is not None:
+        check_data_options(calib, *how, split, skip_bad)
     preprocess = find_preprocess(preset, preprocess_file)
-    pixel_input(input_, layout, color, preprocess)
-    with progress_bars() as progress:
-        result = api.quantize(
-            model,
-            calib,
-            preprocess=preprocess,
-            samples=samples or 100,
-            split=split or "calib",
-            seed=seed,
-            skip_bad=skip_bad,
-            observer=observer,
-            format=format_,
-            target=target,
-            placement=placement,
-            exclude=exclude,
-            input=input_,
-            layout=layout,
-            color=color,
-            progress=progress,
-        )
+    if plan is not None:
+        given = [p for p in context.params if context.get_parameter_source(p) is ParameterSource.COMMANDLINE]
+        decided = [p for p in given if p in DECIDED or (calib is None and p in OF_IMAGES)]
+        if decided:
+            flag = f"--{decided[0].removesuffix('_file').rstrip('_').replace('_', '-')}"
+            why = "the plan has decided that" if decided[0] in DECIDED else "there are no images without --calib"
+            raise UsageError(f"{flag} and --plan: {why}; leave it out")
+        with progress_bars() as progress:
+            result = replay_plan(
+                model,
+                plan,
+                calib,
+                exclude=exclude,
+                format=format_ if "format_" in given else None,
+                preprocess=preprocess,
+                split=split or "calib",
+                seed=seed,
+                skip_bad=skip_bad,
+                progress=progress,
+            )
+    elif calib is None:
+        raise UsageError("--calib is missing: give images to calibrate on, or --plan FILE")
+    else:
+        pixel_input(input_, layout, color, preprocess)
+        with progress_bars() as progress:
+            result = api.quantize(
+                model,
+                calib,
+                preprocess=preprocess,
+                samples=samples or 100,
+                split=split or "calib",
+                seed=seed,
+                skip_bad=skip_bad,
+                observer=observer,
+                format=format_,
+                target=target,
+                placement=placement,
+                exclude=exclude,
+                input=input_,
+                layout=layout,
+                color=color,
+                progress=progress,
+            )
     result.save(out)
-    if preprocess is None and Path(calib).is_dir():
-        used = remembered_preprocess(result.model)
-        click.echo(
-            f"warning: preprocessing was guessed ({used}); say --preset or --preprocess if it is wrong",
-            err=True,
-        )
+    if save_plan is not None:
+        result.save_plan(save_plan)
+    used = remembered_preprocess(result.model)
+    if calib is not None and preprocess is None and Path(calib).is_dir() and (plan is None or used is None):
+        said = f" ({used})" if used else ""
+        click.echo(f"warning: preprocessing was guessed{said}; say --preset or --preprocess if it is wrong", err=True)
     kept = next((p.refused for p in result.passes if p.name == "fold_pixels" and not p.changed), {})
     for reason in kept.values():
         click.echo(f"warning: normalization stays FP32, in front of the first convolution: {reason}", err=True)
     if json_file != "-":
-        show(result, model, calib, out)
+        show(result, model, calib, out, plan)
     write_json(result.to_json(), json_file)
-
-
-def show(result: Result, model: str, calib: str, out: str) -> None:
-    """Ten lines that say what happened."""
-    kernels, layers, accuracy = result.report.kernels, result.report.layers, result.report.accuracy
-    assert layers is not None and accuracy is not None
-    seconds = sum(result.seconds.values())
-    skipped = f" ({len(result.skipped)} unreadable ones left out)" if result.skipped else ""
-    click.echo(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
-    click.echo(f"calibrated  {result.calibration.samples} images{skipped}, observer {result.config.observer}")
-    click.echo(f"took        {seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
-    int8 = len(result.plan.int8_nodes) + len(result.plan.absorbed)
-    click.echo(f"nodes       {int8} INT8, {len(result.plan.float_nodes)} FP32")
-    for reason, count in Counter(result.plan.float_nodes.values()).most_common(4):
-        click.echo(f"            {count:4d} FP32: {reason}")
-    click.echo(f"kernels     {kernels}")
-    outputs = [f"{r.output} {decibel(r.value)}" for r in accuracy.rows if r.metric == "sqnr"]
-    click.echo(f"outputs     SQNR on {accuracy.samples} calibration images: {', '.join(outputs[:6])}")
-    worst = [f"{r.node} {decibel(r.sqnr)}" for r in layers.rows[:3]]
-    click.echo(f"worst       {', '.join(worst)}")
-    click.echo(f"next        {shlex.join(['pyq8', 'check', model, out, '--data', calib])}")

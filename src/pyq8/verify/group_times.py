@@ -47,4 +47,4 @@ def time_groups(
         nodes = profile_model(path, folder, **options).nodes
     ms = {node.name: node.ms for node in nodes if node.output}
     found = {group.name: [ms[n] for n in (*group.nodes, *group.absorbed) if n in ms] for group in groups}
-    return {name: 1e3 * sum(times) / batch for name, times in found.items() if times}
+    return {name: round(1e3 * sum(times) / batch, 1) for name, times in found.items() if times}

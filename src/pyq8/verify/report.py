@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyq8.verify.accuracy import AccuracyReport
-from pyq8.verify.kernels import KernelReport
-from pyq8.verify.layers import LayerReport
+from pyq8.loaders import Batch
+from pyq8.types import Plan
+from pyq8.verify.accuracy import AccuracyReport, compare_accuracy
+from pyq8.verify.kernels import KernelReport, find_kernels
+from pyq8.verify.layers import LayerReport, compare_layers
 from pyq8.verify.speed import SpeedReport
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 
 @dataclass(frozen=True)
@@ -28,3 +34,32 @@ class Report:
             "layers": self.layers.to_json() if self.layers else None,
             "speed": self.speed.to_json() if self.speed else None,
         }
+
+
+def make_report(
+    original: ir.Model,
+    prepared: ir.Model,
+    quantized: ir.Model,
+    plan: Plan,
+    kept: Sequence[Batch],
+    step: Callable[[str], Callable[[int], None] | None],
+) -> Report:
+    """Look at the kernels of a quantized model, and where there are images compare outputs and layers with FP32.
+
+    Args:
+        original: the FP32 model, taking what the quantized one takes.
+        prepared: the FP32 model that the plan is for.
+        quantized: what the plan made of it.
+        plan: likewise.
+        kept: images; none for kernels only.
+        step: name of a comparison -> what to call with the number of images done, or None.
+    """
+    kernels = find_kernels(quantized, plan.float_nodes)
+    if not kept:
+        return Report(kernels)
+    feeds = [batch.feeds for batch in kept]
+    return Report(
+        kernels,
+        compare_accuracy(original, quantized, kept, progress=step("compare outputs")),
+        compare_layers(prepared, quantized, plan, feeds, step("compare layers")),
+    )

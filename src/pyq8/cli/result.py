@@ -1,0 +1,37 @@
+"""What `pyq8 quantize` prints of its result."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from pyq8.cli.output import decibel, mib
+
+if TYPE_CHECKING:
+    from pyq8.result import Result
+
+
+def show(result: Result, model: str, calib: str | None, out: str, plan: str | None = None) -> None:
+    """Ten lines that say what happened; without those of accuracy where there were no images."""
+    kernels, layers, accuracy = result.report.kernels, result.report.layers, result.report.accuracy
+    seconds = sum(result.seconds.values())
+    skipped = f" ({len(result.skipped)} unreadable ones left out)" if result.skipped else ""
+    made = f"{result.calibration.samples} images{skipped if plan is None else ''}, observer {result.config.observer}"
+    click.echo(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
+    click.echo(f"calibrated  {made}" if plan is None else f"replayed    {plan}, of {made}")
+    click.echo(f"took        {seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
+    int8 = len(result.plan.int8_nodes) + len(result.plan.absorbed)
+    click.echo(f"nodes       {int8} INT8, {len(result.plan.float_nodes)} FP32")
+    for reason, count in Counter(result.plan.float_nodes.values()).most_common(4):
+        click.echo(f"            {count:4d} FP32: {reason}")
+    click.echo(f"kernels     {kernels}")
+    if accuracy is not None and layers is not None:
+        outputs = [f"{r.output} {decibel(r.value)}" for r in accuracy.rows if r.metric == "sqnr"]
+        images = f"{accuracy.samples} {'calibration ' if plan is None else ''}images{skipped if plan else ''}"
+        click.echo(f"outputs     SQNR on {images}: {', '.join(outputs[:6])}")
+        worst = [f"{r.node} {decibel(r.sqnr)}" for r in layers.rows[:3]]
+        click.echo(f"worst       {', '.join(worst)}")
+    click.echo(f"next        {shlex.join(['pyq8', 'check', model, out, '--data', calib or 'IMAGES'])}")

@@ -1,0 +1,193 @@
+"""Whether a plan from a file, edited perhaps, fits a model: every name, shape and number is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyq8 import affine
+from pyq8.errors import CalibrationError, PlanError
+from pyq8.graph_edit import constant
+from pyq8.ops import OpRule, find_rule
+from pyq8.ops.placement import Placement, place
+from pyq8.ops.stored import stored_qparams
+from pyq8.plan import keep_float
+from pyq8.plan_file import PlanFile
+from pyq8.types import INT7, INT8, UINT8, Plan, QParams
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+LEFT_OUT = "not among the INT8 nodes of the plan file"
+
+
+def fit_plan(file: PlanFile, model: ir.Model, path: str | Path) -> Plan:
+    """The plan for the model. Nodes that are no INT8 nodes of the file stay FP32, and what depends on them.
+
+    Args:
+        file: as read.
+        model: the prepared model.
+        path: of the file, for messages.
+
+    Raises:
+        PlanError: the plan is of another model, or an entry does not fit it; names the entry.
+    """
+    from pyq8.model import sha256
+
+    digest = sha256(model)
+    if digest != file.model_sha256:
+        raise PlanError(
+            f"{path}: a plan of model {file.model_sha256[:12]}, this one is {digest[:12]} (as this version of pyq8 "
+            "prepares it); write it again with --save-plan"
+        )
+    try:
+        plan = _with_placement(file.plan, model)
+        _check_tensors(plan, model)
+        fitted = keep_float(model, plan)
+        _check_shared(fitted, model)
+        _check_biases(fitted, model)
+    except _MisfitError as error:
+        raise PlanError(f"{path}: {error}") from None
+    except CalibrationError as error:  # a node was moved to INT8, or a tensor's line deleted
+        raise PlanError(
+            f"{path}: {str(error).partition(': it was')[0]}; put its line back, or its nodes to FP32"
+        ) from None
+    return fitted
+
+
+class _MisfitError(Exception):
+    """An entry that does not fit; the message names it."""
+
+
+def _with_placement(plan: Plan, model: ir.Model) -> Plan:
+    """The plan with every node in FP32 that could be INT8 and that the file does not call so."""
+    names = {node.name or "" for node in model.graph}
+    possible = place(model)
+    able = {node.name or "" for node in possible.int8}
+    for section, entries in (("int8_nodes", plan.int8_nodes), ("float_nodes", tuple(plan.float_nodes))):
+        for name in entries:
+            if name not in names:
+                raise _MisfitError(
+                    f"{section} {name!r}: the model has no such node; see the names with: pyq8 inspect MODEL"
+                )
+    for name in plan.int8_nodes:
+        if name in plan.float_nodes:
+            raise _MisfitError(f"int8_nodes {name!r}: it is among the float_nodes too; delete one of the two")
+        if name in possible.absorbed:
+            owner = possible.absorbed[name]
+            raise _MisfitError(f"int8_nodes {name!r}: the saturation of {owner!r} computes it; delete the entry")
+        if name not in able:
+            reason = possible.float_nodes.get(name, "it computes nothing")
+            raise _MisfitError(f"int8_nodes {name!r}: it cannot be INT8: {reason}; move it to float_nodes")
+    left = {name: LEFT_OUT for name in able - {*plan.int8_nodes} if name not in plan.float_nodes}
+    return Plan(plan.qparams, plan.int8_nodes, {**plan.float_nodes, **left}, {}, plan.bias_shift, plan.codes)
+
+
+def _check_tensors(plan: Plan, model: ir.Model) -> None:
+    graph = model.graph
+    values = {v.name or "": v for vs in (graph.inputs, graph.initializers.values()) for v in vs}
+    values |= {v.name or "": v for node in graph for v in node.outputs}
+    readers = _weight_readers(place(model))
+    for name, qparams in plan.qparams.items():
+        if name not in values:
+            raise _MisfitError(f"qparams {name!r}: the model has no such tensor; delete the line")
+        _check_scale(name, qparams)
+        if name in readers:
+            _check_weight(name, qparams, values[name], readers[name])
+        elif qparams.qtype is not UINT8 or qparams.axis is not None:
+            raise _MisfitError(f"qparams {name!r}: an activation is uint8 with one scale, without an axis")
+    for name, codes in plan.codes.items():
+        array = constant(values.get(name))
+        if array is None or name not in readers or name not in plan.qparams:
+            raise _MisfitError(f"codes {name!r}: no such weight with qparams; delete the line")
+        qtype = plan.qparams[name].qtype
+        if codes.shape != array.shape:
+            raise _MisfitError(f"codes {name!r}: shape {codes.shape}, the weight has {array.shape}; delete the line")
+        if codes.min(initial=0) < qtype.qmin or codes.max(initial=0) > qtype.qmax:
+            raise _MisfitError(f"codes {name!r}: beyond {qtype.qmin}..{qtype.qmax} of {qtype.name}; delete the line")
+    nodes = {node.name or "": (node, rule) for pairs in readers.values() for node, rule in pairs}
+    for name, shift in plan.bias_shift.items():
+        node, rule = nodes.get(name, (None, None))
+        if node is None or rule is None or rule.weight is None or rule.bias is None:
+            raise _MisfitError(f"bias_shift {name!r}: no INT8 node with a bias is called so; delete the line")
+        weight = constant(node.inputs[rule.weight])
+        channels = 0 if weight is None else weight.shape[rule.weight_axis(node)]
+        if shift.size != channels:
+            raise _MisfitError(f"bias_shift {name!r}: {shift.size} values for {channels} channels; delete the line")
+
+
+def _weight_readers(possible: Placement) -> dict[str, list[tuple[ir.Node, OpRule]]]:
+    """Weight -> the nodes that can multiply by it in INT8."""
+    found: dict[str, list[tuple[ir.Node, OpRule]]] = {}
+    for node in possible.int8:
+        rule = find_rule(node.op_type, node.domain)
+        weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
+        if rule is not None and weight is not None:
+            found.setdefault(weight.name or "", []).append((node, rule))
+    return found
+
+
+def _check_scale(name: str, qparams: QParams) -> None:
+    scale, low, high = qparams.scale, affine.SMALLEST_SCALE, affine.LARGEST_SCALE
+    if not scale.size or np.any(scale < low) or np.any(scale > high):
+        worst = scale.ravel()[int(np.argmax((scale.ravel() < low) | (scale.ravel() > high)))] if scale.size else "none"
+        raise _MisfitError(f"qparams {name!r}: scale {worst}, not one of {low:.3g} to {high:.3g}")
+    qtype, points = qparams.qtype, qparams.zero_point
+    if np.any(points < qtype.qmin) or np.any(points > qtype.qmax):
+        raise _MisfitError(f"qparams {name!r}: zero_point beyond {qtype.qmin}..{qtype.qmax} of {qtype.name}")
+
+
+def _check_weight(name: str, qparams: QParams, value: ir.Value, readers: list[tuple[ir.Node, OpRule]]) -> None:
+    if qparams.qtype not in (INT8, INT7) or qparams.zero_point.any():
+        raise _MisfitError(f"qparams {name!r}: a weight is int8 or int7 with zero_point 0")
+    array = constant(value)
+    axes = {rule.weight_axis(node) for node, rule in readers}
+    axis = qparams.axis
+    if axis is None or array is None:
+        return
+    if axes != {axis}:
+        raise _MisfitError(
+            f"qparams {name!r}: axis {axis}, the output channels lie along {', '.join(map(str, sorted(axes)))}"
+        )
+    if qparams.scale.size != array.shape[axis]:
+        raise _MisfitError(f"qparams {name!r}: {qparams.scale.size} scales for {array.shape[axis]} channels")
+
+
+def _check_shared(plan: Plan, model: ir.Model) -> None:
+    """What is only moved keeps its scale, and pixels have that of the model."""
+    placement = place(model, (), plan.float_nodes)
+    for node in placement.int8:
+        for value in (placement.output(node), *node.outputs[1:]):
+            if (name := value.name or "") in plan.qparams:
+                _check_root(plan.qparams, name, placement.scale_root(value), placement)
+
+
+def _check_root(qparams: Mapping[str, QParams], name: str, root: ir.Value, placement: Placement) -> None:
+    producer = root.producer()
+    stored = stored_qparams(producer) if producer is not None and placement.is_stored(root) else None
+    wanted = stored or qparams.get(root.name or "")
+    if wanted is not None and qparams[name] != wanted:
+        where = "the model's own pixels" if stored else f"tensor {root.name!r}"
+        scale, zero_point = float(str(wanted.scale)), int(wanted.zero_point)
+        raise _MisfitError(
+            f"qparams {name!r}: it holds the values of {where}: scale {scale} and zero_point {zero_point}"
+        )
+
+
+def _check_biases(plan: Plan, model: ir.Model) -> None:
+    """Scales that are too small leave no room for the bias."""
+    for name, readers in _weight_readers(place(model, (), plan.float_nodes)).items():
+        for node, rule in readers:
+            bias = constant(node.inputs[rule.bias]) if rule.bias is not None and len(node.inputs) > rule.bias else None
+            source = rule.activations(node)[0][1].name or ""
+            scale = affine.bias_scale(plan.qparams[source], plan.qparams[name])
+            total = plan.bias_shift.get(node.name or "", np.zeros(1)) + (0 if bias is None else bias.reshape(-1))
+            try:
+                affine.quantize_bias(total, scale)
+            except ValueError as error:
+                raise _MisfitError(
+                    f"qparams {name!r} and {source!r}: {error} in node {node.name!r}; raise a scale"
+                ) from None
