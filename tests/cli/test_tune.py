@@ -13,6 +13,7 @@ import pytest
 
 from pyq8.model import load
 from tests.cli.run import run
+from tests.cli.test_check_detector import BRIGHT, STRETCH, detector, draw
 from tests.tuning.fixed_times import fix
 from tests.tuning.spread_net import SpreadNet, write
 
@@ -143,3 +144,13 @@ def test_the_model_itself_is_never_overwritten(net: SpreadNet) -> None:
 def test_with_json_on_stdout_there_is_nothing_else(net: SpreadNet, tmp_path: Path) -> None:
     code, text, _ = run(*arguments(net, tmp_path / "o.onnx", "--max-drop", "90", "--json", "-"))
     assert code == 0 and json.loads(text)["searched"] == 1
+
+
+def test_a_detector_is_tuned_on_half_of_the_annotated_images(tmp_path: Path) -> None:
+    (folder := tmp_path / "coco").mkdir()
+    (tmp_path / "p.toml").write_text(STRETCH)
+    coco, model = str(draw(folder)), detector(tmp_path / "d.onnx", BRIGHT)
+    code, text, error = run("tune", model, "--calib", coco, "--data", coco, "--preprocess", str(tmp_path / "p.toml"),
+                            "--metric", "map50", "--max-drop", "10", "-o", str(tmp_path / "o.onnx"))  # fmt: skip
+    assert code in (0, 4), error
+    assert "search on one half of the images" in text and "judged by map50" in text
