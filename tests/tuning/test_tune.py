@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +136,22 @@ def test_a_state_of_something_else_is_refused(small: SpreadNet, tmp_path: Path) 
         with pytest.raises(DataError, match=f"o.onnx.tune.json: was made with another {what} .*delete it"):
             tune(small, out, max_drop=90, **options)
     assert out.read_bytes() == before
+
+
+def test_trials_of_a_metric_that_was_edited_are_refused(
+    small: SpreadNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def score(text: str) -> Tuning:
+        (tmp_path / "edited_metric.py").write_text(f"def score(outputs, label, name):\n    return {text}\n")
+        sys.modules.pop("edited_metric", None)
+        importlib.invalidate_caches()
+        return tune(small, tmp_path / "o.onnx", metric="edited_metric:score", max_drop=1e9)
+
+    score("outputs['y'].max()")
+    with pytest.raises(DataError, match="another function of the metric"):
+        score("outputs['y'].max() + 1")
 
 
 def test_a_latency_alone_gives_its_time_to_what_loses_most(small: SpreadNet, tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from pyq8.api import check, weight_type
+from pyq8.detection.description import read_detector
 from pyq8.detection.detector import Detector
 from pyq8.environment import environment
 from pyq8.errors import UsageError
@@ -121,7 +122,8 @@ def tune(
         return find_metric(metric, data, truth, detector) if metric is not None else None
 
     asked, say = make_metric(), say or (lambda _: None)
-    config = Config(observer, weight_type(target), tuple(exclude), format, placement=placement)
+    patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+    config = Config(observer, weight_type(target), patterns, format, placement=placement)
     pixels = pixel_input(input, layout, color, preprocess)
     base = lay_groundwork(
         model,
@@ -136,6 +138,9 @@ def tune(
         progress=progress,
         clock=Clock(),
     )
+    if preprocess is None and base.loader.preprocess is not None:
+        guessed = base.loader.preprocess.preprocess
+        say(f"warning: preprocessing was guessed ({guessed}); say --preset or --preprocess if it is wrong")
     specs, how = input_specs(base.original), preprocess if pixels is None else pixels.raw
     calibration, judged = (
         open_loader(source, specs, preprocess=how, split=rows, samples=most, seed=seed, skip_bad=skip_bad)
@@ -152,13 +157,12 @@ def tune(
 
         groups = find_groups(base.prepared, base.plan)
         file = Path(f"{out}.tune.json")
-        key = _key(base, exam, annotated, detector)
+        key = _key(base, exam, annotated, asked, detector)
         state = load_state(file, key)
         if state is None:
             state = State(key, measure_costs(base, groups, progress))
-            state.save(file)
-        elif state.trials:
-            say(f"{file}: {len(state.trials)} trials are known from before")
+        else:
+            say(f"{file}: trials known from before: {len(state.trials)}")
         costs = state.costs
         ms = Latency(base.prepared, base.plan, groups, costs)
         cap = find_cap(max_latency, costs.fp32_ms)
@@ -206,21 +210,21 @@ def tune(
     )
 
 
-def _key(base: Groundwork, exam: Exam, annotated: str, detector: Any) -> dict[str, str]:
+def _key(
+    base: Groundwork, exam: Exam, annotated: str, metric: Metric | None, detector: str | Path | Detector | None
+) -> dict[str, str]:
     """All that a trial's result depends on; a demand is not: trials serve for any."""
-    config, where = base.config, environment()
+    config = {field.name: str(getattr(base.config, field.name)) for field in fields(base.config)}
+    where = environment()
     return {
         "model": base.calibration.model_sha256,
         "set of calibration images": base.calibration.data_sha256,
         "set of search images": exam.data_sha256,
         "metric": exam.judged.name,
-        "annotations": annotated,
-        "detector": str(detector or ""),
-        "observer": config.observer,
-        "format": config.format,
-        "target": config.weight_type.name,
-        "exclude": " ".join(config.exclude),
-        "placement": config.placement,
+        "function of the metric": metric.sha256 if isinstance(metric, UserMetric) else "",
+        "set of annotations": annotated,
+        "detector": str(read_detector(detector) if isinstance(detector, str | Path) else detector),
+        **config,
         "CPU": where["cpu"],
         **{f"version of {name}": version for name, version in where["versions"].items()},
     }
