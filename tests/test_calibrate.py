@@ -11,6 +11,7 @@ import onnx_ir as ir
 import pytest
 
 from pyq8.calibrate import calibrate
+from pyq8.environment import DataDigest
 from pyq8.errors import CalibrationError, DataError
 from pyq8.plan import make_plan
 from pyq8.stats import BINS, Calibration
@@ -108,6 +109,38 @@ def test_what_is_observed_is_what_the_model_computes() -> None:
     assert seen.histogram.counts[:BINS].sum() == 0
 
 
+def half_of(image: Array) -> int:
+    """The half that an image belongs to."""
+    return DataDigest().update({"x": image[None]}) % 2
+
+
+def test_each_half_holds_the_statistics_of_its_own_images() -> None:
+    model = network()
+    whole = run(model, IMAGES, 7)
+
+    for number, half in enumerate(whole.halves):
+        own = np.stack([image for image in IMAGES if half_of(image) == number])
+        assert COUNT / 4 < half.samples == len(own)
+        alone = run(model, own, 7)
+        assert {n: s.to_json() for n, s in half.stats.items()} == {n: s.to_json() for n, s in alone.stats.items()}
+
+
+def test_copies_of_an_image_are_in_one_half() -> None:
+    calibration = run(network(), np.repeat(IMAGES[:1], 5, axis=0), 2)
+
+    assert sorted(half.samples for half in calibration.halves) == [0, 5]
+    assert calibration.samples == 5
+
+
+def test_a_fixed_batch_is_parted_too() -> None:
+    halves = run(network(4, whole=True), WHOLE, 8).halves
+
+    for number, half in enumerate(halves):
+        own = np.stack([image for image in WHOLE if half_of(image) == number])
+        assert half.samples == len(own)
+        assert (half.stats["x"].count, half.stats["b"].count) == (own.size, own.size // 3 * 8)
+
+
 def test_data_digest_tells_other_images_apart() -> None:
     model = network()
 
@@ -141,6 +174,17 @@ def test_a_tensor_that_overflows_inside_the_model_is_named() -> None:
 
     with pytest.raises(DataError, match=r"tensor '[ab]' holds NaN or infinity"):
         run(model, np.abs(WHOLE), 8)
+
+
+def test_a_tensor_that_is_always_empty_is_named() -> None:
+    text = """g (float[N, 3, 6, 6] x, float[N, R, 8] rows) => (float[N, 4, 6, 6] y, float[N, R, 4] z) {
+        [conv] y = Conv(x, w1)
+        [product] z = MatMul(rows, w2)
+    }"""
+    empty = {"x": IMAGES[:3], "rows": np.zeros((3, 0, 8), np.float32)}
+
+    with pytest.raises(DataError, match="tensor 'rows' was empty on every calibration image; give other images"):
+        calibrate(parse(text, {"w1": (4, 3, 1, 1), "w2": (8, 4)}), [empty], Config())
 
 
 def test_no_image_at_all_is_an_error() -> None:

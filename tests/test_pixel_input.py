@@ -122,6 +122,8 @@ def test_from_python(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 1)).astype(np.uint8)
     preprocess = Preprocess.from_toml(DIGITS / "preprocess.toml")
     result = pyq8.quantize(DIGITS / "digits.onnx", [images], preprocess=preprocess, input="uint8")
+    halves = result.report.halves
+    assert halves is not None and len(halves.rows) == 28  # pixels need no range
     out = tmp_path / "out.onnx"
     result.save(out)
     assert onnx.load(out).graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8

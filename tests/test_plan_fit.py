@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyq8.correction.equalization import equalize, find_factors
 from pyq8.errors import PlanError
 from pyq8.model import sha256
 from pyq8.passes import prepare
 from pyq8.plan import keep_float
 from pyq8.plan_file import PlanFile
-from pyq8.plan_fit import LEFT_OUT, fit_plan
+from pyq8.plan_fit import LEFT_OUT, fit_plan, scale_channels
 from pyq8.types import INT8, Feeds, Plan, QParams
 
 from .small_models import Case, Weights, between, parse, quantized
@@ -160,6 +161,30 @@ def test_a_plan_of_another_model() -> None:
 
     with pytest.raises(PlanError, match=r"plan\.json: a plan of model abababababab, this one is "):
         fit_plan(file, found.model, Path("plan.json"))
+
+
+def with_factors(found: Case, name: str, factors: list[float]) -> PlanFile:
+    plan = replace(found.plan, channel_factors={name: np.asarray(factors, np.float32)})
+    return PlanFile(plan, sha256(found.model), "qdq", {})
+
+
+def test_channels_are_scaled_as_they_were() -> None:
+    found = case()
+    factors = find_factors(found.model, found.feeds)
+    assert factors
+    file = PlanFile(replace(found.plan, channel_factors=factors), "", "qdq", {})
+
+    assert sha256(scale_channels(file, found.model, "plan.json")) == sha256(equalize(found.model, factors))
+
+
+@pytest.mark.parametrize(("name", "factors"), [
+    ("e", [1.0] * 16), ("nowhere", [1.0] * 16), ("c", [1.0] * 15), ("c", [1.0] * 15 + [0.0]), ("c", [-1.0] * 16),
+])  # fmt: skip
+def test_factors_that_cannot_be(name: str, factors: list[float]) -> None:
+    found = case()
+
+    with pytest.raises(PlanError, match=rf"plan\.json: a plan of another model, or its channel_factors '{name}' were"):
+        scale_channels(with_factors(found, name, factors), found.model, "plan.json")
 
 
 def test_pixels_keep_their_scale() -> None:

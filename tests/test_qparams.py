@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pyq8.errors import CalibrationError
 from pyq8.plan import make_plan
-from pyq8.stats import Calibration
+from pyq8.stats import Half
 from pyq8.types import INT7, INT8, UINT8, Config, QParams
 
 from .small_models import between, quantized
@@ -86,8 +88,11 @@ def test_activations_are_uint8() -> None:
 
 def test_a_tensor_that_was_not_observed() -> None:
     case = quantized(between("[n] b = Relu(a)"))
-    stats = {name: s for name, s in case.calibration.stats.items() if name != "b"}
-    less = Calibration(stats, case.calibration.samples, case.calibration.model_sha256, case.calibration.data_sha256)
+    first, second = (
+        Half({name: s for name, s in half.stats.items() if name != "b"}, half.samples)
+        for half in case.calibration.halves
+    )
+    less = replace(case.calibration, halves=(first, second))
 
     with pytest.raises(CalibrationError, match="'b' was not observed"):
         make_plan(case.model, less, Config())

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyq8.environment import DataDigest
 from pyq8.errors import CalibrationError
-from pyq8.stats import BINS, LARGEST_MEAN, Calibration, ChannelMean, DataDigest, Histogram, TensorStats
+from pyq8.stats import BINS, LARGEST_MEAN, Calibration, ChannelMean, Half, Histogram, TensorStats
 
 EXPONENTS = st.integers(-120, 116)
+EMPTY = Half({}, 0)
 
 
 @st.composite
@@ -122,13 +124,18 @@ def test_what_one_side_did_not_keep_the_sum_has_not() -> None:
 
 
 @settings(max_examples=15)
-@given(st.dictionaries(st.text(max_size=3), tensor_stats(), max_size=2))
-def test_a_calibration_comes_back_from_json_bit_for_bit(stats: dict[str, TensorStats]) -> None:
-    calibration = Calibration(stats, 7, "a" * 64, "b" * 64)
+@given(*[st.dictionaries(st.text(max_size=1), tensor_stats(), max_size=2)] * 2)
+def test_a_calibration_comes_back_from_json_bit_for_bit(
+    first: dict[str, TensorStats], second: dict[str, TensorStats]
+) -> None:
+    calibration = Calibration((Half(first, 7), Half(second, 5)), "a" * 64, "b" * 64)
+    stats = calibration.stats
 
     back = Calibration.from_json(json.loads(text(calibration)))
 
     assert text(back) == text(calibration)
+    assert back.samples == 12
+    assert set(back.stats) == set(first) | set(second)
     for name, expected in stats.items():
         assert expected.histogram is not None and expected.channel_mean is not None
         found = back.stats[name]
@@ -137,8 +144,15 @@ def test_a_calibration_comes_back_from_json_bit_for_bit(stats: dict[str, TensorS
         np.testing.assert_array_equal(found.channel_mean.value, expected.channel_mean.value)
 
 
+@given(tensor_stats(), tensor_stats(), tensor_stats())
+def test_a_calibration_is_the_sum_of_its_halves(a: TensorStats, b: TensorStats, c: TensorStats) -> None:
+    calibration = Calibration((Half({"x": a, "y": b}, 2), Half({"x": c, "z": b}, 1)), "a" * 64, "b" * 64)
+
+    assert {name: text(s) for name, s in calibration.stats.items()} == {"x": text(a + c), "y": text(b), "z": text(b)}
+
+
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    calibration = Calibration({"x": TensorStats(-0.1, 1 / 3, 5)}, 5, "a" * 64, "b" * 64)
+    calibration = Calibration((Half({"x": TensorStats(-0.1, 1 / 3, 5)}, 5), EMPTY), "a" * 64, "b" * 64)
 
     calibration.save(tmp_path / "c.json")
 
@@ -146,7 +160,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
 
 
 def test_another_model_is_refused() -> None:
-    calibration = Calibration({}, 5, "a" * 64, "b" * 64)
+    calibration = Calibration((EMPTY, EMPTY), "a" * 64, "b" * 64)
 
     calibration.check_model("a" * 64)
     with pytest.raises(CalibrationError, match="of model aaaaaaaaaaaa: this model is cccccccccccc"):
@@ -154,7 +168,7 @@ def test_another_model_is_refused() -> None:
 
 
 GOOD = Calibration(
-    {"x": TensorStats(0, 1, 1, Histogram(0, np.ones(2 * BINS, np.int64)))}, 5, "a" * 64, "b" * 64
+    (Half({"x": TensorStats(0, 1, 1, Histogram(0, np.ones(2 * BINS, np.int64)))}, 5), EMPTY), "a" * 64, "b" * 64
 ).to_json()
 
 
@@ -164,7 +178,7 @@ def changed(path: str, value: Any) -> str:
     *parents, last = path.split(".")
     inner = data
     for key in parents:
-        inner = inner[key]
+        inner = inner[int(key) if key.isdigit() else key]
     inner[last] = value
     return json.dumps(data)
 
@@ -180,13 +194,15 @@ def changed(path: str, value: Any) -> str:
         "{}",
         json.dumps({k: v for k, v in GOOD.items() if k != "kind"}),
         changed("kind", "pyq8 plan"),
-        changed("schema", 2),
-        changed("stats", []),
-        changed("stats.x", None),
-        changed("stats.x.histogram.first", -5000),
-        changed("stats.x.histogram.first", 1),
-        changed("stats.x.histogram.counts", [2**70]),
-        changed("stats.x.histogram.counts", "many"),
+        changed("schema", 1),
+        changed("halves", []),
+        changed("halves", GOOD["halves"] * 2),
+        changed("halves.0.stats", []),
+        changed("halves.0.stats.x", None),
+        changed("halves.0.stats.x.histogram.first", -5000),
+        changed("halves.0.stats.x.histogram.first", 1),
+        changed("halves.0.stats.x.histogram.counts", [2**70]),
+        changed("halves.0.stats.x.histogram.counts", "many"),
     ],
 )
 def test_other_files_are_refused(content: str, tmp_path: Path) -> None:

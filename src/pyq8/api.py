@@ -12,6 +12,7 @@ from pyq8.detection.detector import Detector
 from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
 from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
+from pyq8.halves import compare_halves
 from pyq8.inference import input_specs
 from pyq8.loaders import PRESETS, Preprocess, open_loader
 from pyq8.metrics import Metric
@@ -50,6 +51,7 @@ def quantize(
     layout: str = "nhwc",
     color: str = "rgb",
     placement: str = Config.placement,
+    effort: str = Config.effort,
     progress: Progress | None = None,
 ) -> Result:
     """Quantize an FP32 ONNX CNN to INT8.
@@ -73,6 +75,7 @@ def quantize(
         layout: of these pixels, "nhwc" or "nchw".
         color: the order of their channels, "rgb" or "bgr".
         placement: "cost" leaves FP32 what is estimated faster there, "all" nothing that has an INT8 kernel.
+        effort: how much work is put into accuracy: "fast", "default" or "best".
         progress: called as images are done.
 
     Raises:
@@ -80,7 +83,7 @@ def quantize(
         UsageError: an option that cannot be.
     """
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-    config = Config(observer, weight_type(target), patterns, format, bias_correction, placement)
+    config = Config(observer, weight_type(target), patterns, format, bias_correction, placement, effort)
     clock = Clock()
     pixels = pixel_input(input, layout, color, preprocess)
     base = lay_groundwork(
@@ -102,6 +105,7 @@ def quantize(
     report = make_report(
         base.original, base.prepared, quantized, plan, base.kept, lambda name: step(progress, name, len(base.kept))
     )
+    report = replace(report, halves=compare_halves(base.prepared, base.calibration, plan, config.observer))
     clock.lap("verify")
     return Result(
         quantized,

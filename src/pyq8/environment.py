@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from pyq8 import cpu
 from pyq8._version import __version__
+from pyq8.types import Array
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -64,6 +66,28 @@ def may_saturate(model: ir.Model) -> bool:
         if np.max(np.abs(tensor.numpy().astype(np.int16)), initial=0) > SAFE_WEIGHT:
             return True
     return False
+
+
+class DataDigest:
+    """A digest of a set of samples that does not depend on their order or batching."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def update(self, feeds: Mapping[str, Array]) -> int:
+        """Add one sample, {input: array}, and return the 256 bits of its own digest."""
+        digest = hashlib.sha256()
+        for name in sorted(feeds):
+            array = np.ascontiguousarray(feeds[name])
+            digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
+            digest.update(array.tobytes())
+        own = int.from_bytes(digest.digest(), "big")
+        self._sum = (self._sum + own) % 2**256
+        return own
+
+    def hexdigest(self) -> str:
+        """64 hex digits."""
+        return f"{self._sum:064x}"
 
 
 class BatchDigest:

@@ -1,16 +1,20 @@
-"""What every quantized model starts from: load -> prepare -> calibrate -> plan."""
+"""What every quantized model starts from: load -> prepare -> equalize -> calibrate -> plan -> correct."""
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyq8.calibrate import calibrate
+from pyq8.correct import correct, find_layers
+from pyq8.correction.equalization import equalize, find_factors
+from pyq8.effort import EFFORTS
 from pyq8.errors import UsageError
-from pyq8.inference import input_specs
+from pyq8.inference import batch_size, input_specs, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
 from pyq8.model import load
 from pyq8.ops.by_cost import PLACEMENTS
@@ -20,8 +24,9 @@ from pyq8.pixel_input import PixelInput, take_pixels
 from pyq8.plan import make_plan
 from pyq8.provenance import provenance
 from pyq8.rewrite import rewrite
+from pyq8.spool import Spool
 from pyq8.stats import Calibration
-from pyq8.types import Config, Plan
+from pyq8.types import Config, Feeds, Plan
 from pyq8.verify.exact import check_exact
 
 if TYPE_CHECKING:
@@ -40,10 +45,10 @@ class Groundwork:
 
     Args:
         original: the FP32 model, taking what the quantized one takes.
-        prepared: behind the exact passes.
+        prepared: behind the exact passes, equalized.
         passes: what each of them did.
         loader: of the calibration images.
-        kept: the first of these images.
+        kept: some of these images, the same ones in whatever order they came.
         calibration: their statistics.
         plan: what becomes INT8.
         config: what was asked for.
@@ -115,6 +120,7 @@ def lay_groundwork(
         clock: keeps the seconds of every stage.
     """
     PLACEMENTS.get(config.placement)
+    effort = EFFORTS.get(config.effort)
     original = load(model)
     if pixels is not None:
         original, preprocess = take_pixels(original, pixels), pixels.raw
@@ -132,14 +138,37 @@ def lay_groundwork(
     )
     if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
         raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
-    kept: list[Batch] = []
-    report_images = step(progress, "calibrate", loader.total)
-    calibration = calibrate(prepared, (b.feeds for b in _keep(loader, kept)), config, report_images)
-    clock.lap("calibrate")
-    check_exact(original, prepared, kept[0])
-    clock.lap("check")
-    plan = make_plan(prepared, calibration, config)
-    clock.lap("plan")
+    with tempfile.TemporaryFile(prefix="pyq8-") as file:
+        size = batch_size(prepared)
+        spool = Spool(file, loader, size, step(progress, "read", loader.total))
+        kept = list(spool.batches(VERIFIED))
+        clock.lap("read")
+
+        def images() -> Iterable[Feeds]:
+            return (feeds for feeds, _ in single(spool.feeds(effort.images), size))
+
+        factors = find_factors(prepared, images()) if effort.equalize else {}
+        prepared = equalize(prepared, factors)
+        clock.lap("equalize")
+        calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)))
+        clock.lap("calibrate")
+        check_exact(original, prepared, kept[0])
+        clock.lap("check")
+        plan = replace(make_plan(prepared, calibration, config), channel_factors=factors)
+        clock.lap("plan")
+        if effort.images:
+            report_layers = step(progress, "correct layers", len(find_layers(prepared, plan)))
+            plan = correct(
+                prepared,
+                plan,
+                calibration,
+                images,
+                effort,
+                rewrite,
+                shift_bias=config.bias_correction,
+                progress=report_layers,
+            )
+        clock.lap("correct")
     return Groundwork(original, prepared, passes, loader, kept, calibration, plan, config, pixels)
 
 
@@ -149,15 +178,3 @@ def step(progress: Progress | None, name: str, total: int | None) -> Callable[[i
         return None
     progress(name, 0, total)
     return lambda count: progress(name, count, total)
-
-
-def _keep(loader: Loader, kept: list[Batch]) -> Iterator[Batch]:
-    """Hand on every batch, and keep the first images for verification."""
-    held = 0
-    for batch in loader:
-        if held < VERIFIED:
-            count = min(len(batch), VERIFIED - held)
-            feeds = {k: v[:count].copy() for k, v in batch.feeds.items()}
-            kept.append(replace(batch, feeds=feeds, labels=batch.labels[:count], names=batch.names[:count]))
-            held += count
-        yield batch

@@ -34,6 +34,18 @@ def with_outputs(model: ir.Model, names: Iterable[str]) -> ir.Model:
     return copy
 
 
+def outputs_only(model: ir.Model, names: Iterable[str]) -> ir.Model:
+    """A copy of the model that returns the named tensors, in this order, and computes nothing else."""
+    from onnx_ir.passes import common
+
+    copy = model.clone()
+    values = {v.name: v for v in (*copy.graph.inputs, *(v for node in copy.graph for v in node.outputs))}
+    copy.graph.outputs.clear()
+    copy.graph.outputs.extend(values[name] for name in names)
+    common.RemoveUnusedNodesPass()(copy)
+    return copy
+
+
 def batch_size(model: ir.Model) -> int:
     """Images the model wants at a time: its fixed batch size, or 1."""
     sizes = [v.shape[0] for v in model.graph.inputs if v.shape is not None and len(v.shape) > 0]

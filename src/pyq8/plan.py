@@ -75,4 +75,5 @@ def keep_float(model: ir.Model, plan: Plan, exclude: Sequence[str] = ()) -> Plan
         absorbed=placement.absorbed,
         bias_shift={name: v for name, v in plan.bias_shift.items() if name in int8},
         codes={name: v for name, v in plan.codes.items() if name in needed},
+        channel_factors=plan.channel_factors,
     )

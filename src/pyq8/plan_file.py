@@ -15,7 +15,10 @@ from pyq8.types import Plan, pack_codes, unpack_codes
 
 KIND, SCHEMA = "pyq8 plan", 1
 _HEAD = {"model_sha256": str, "format": str, "metadata": dict}
-_SECTIONS = {"int8_nodes": list, "float_nodes": dict, "qparams": dict, "bias_shift": dict, "codes": dict}
+_SECTIONS = {
+    "int8_nodes": list, "float_nodes": dict, "qparams": dict, "bias_shift": dict,
+    "channel_factors": dict, "codes": dict,
+}  # fmt: skip
 """In the order of the file. What Relu and Clip are absorbed follows from them."""
 
 T = TypeVar("T")
@@ -53,6 +56,7 @@ class PlanFile:
             "float_nodes": data["float_nodes"],
             "qparams": {name: qparams_to_json(q) for name, q in self.plan.qparams.items()},
             "bias_shift": {name: numbers(v) for name, v in self.plan.bias_shift.items()},
+            "channel_factors": {name: numbers(v) for name, v in self.plan.channel_factors.items()},
             "codes": {name: pack_codes(v) for name, v in self.plan.codes.items()},
         }
         yield "{"
@@ -100,6 +104,7 @@ def read_plan(path: str | Path) -> PlanFile:
         int8_nodes=tuple(names),
         float_nodes=each("float_nodes", string),
         bias_shift=each("bias_shift", vector),
+        channel_factors=each("channel_factors", vector),
         codes=each("codes", unpack_codes),
     )
     return PlanFile(plan, data["model_sha256"], data["format"], each("metadata", string))

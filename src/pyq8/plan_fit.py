@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyq8 import affine
+from pyq8.correction.channels import find_bundles
+from pyq8.correction.equalization import equalize
 from pyq8.errors import CalibrationError, PlanError
 from pyq8.graph_edit import constant
 from pyq8.ops import OpRule, find_rule
@@ -24,12 +27,28 @@ if TYPE_CHECKING:
 LEFT_OUT = "not among the INT8 nodes of the plan file"
 
 
+def scale_channels(file: PlanFile, model: ir.Model, path: str | Path) -> ir.Model:
+    """The prepared model with its channels scaled as they were for the plan (equalization).
+
+    Raises:
+        PlanError: the factors are not for this model.
+    """
+    sizes = {value.name: bundle.channels for bundle in find_bundles(model.graph) for value in bundle.values}
+    for name, factors in file.plan.channel_factors.items():
+        if sizes.get(name) != factors.size or not np.all(factors > 0):
+            raise PlanError(
+                f"{path}: a plan of another model, or its channel_factors {name!r} were changed; write it again with "
+                "--save-plan"
+            )
+    return equalize(model, file.plan.channel_factors)
+
+
 def fit_plan(file: PlanFile, model: ir.Model, path: str | Path) -> Plan:
     """The plan for the model. Nodes that are no INT8 nodes of the file stay FP32, and what depends on them.
 
     Args:
         file: as read.
-        model: the prepared model.
+        model: the prepared model, its channels scaled.
         path: of the file, for messages.
 
     Raises:
@@ -83,7 +102,7 @@ def _with_placement(plan: Plan, model: ir.Model) -> Plan:
             reason = possible.float_nodes.get(name, "it computes nothing")
             raise _MisfitError(f"int8_nodes {name!r}: it cannot be INT8: {reason}; move it to float_nodes")
     left = {name: LEFT_OUT for name in able - {*plan.int8_nodes} if name not in plan.float_nodes}
-    return Plan(plan.qparams, plan.int8_nodes, {**plan.float_nodes, **left}, {}, plan.bias_shift, plan.codes)
+    return replace(plan, float_nodes={**plan.float_nodes, **left}, absorbed={})
 
 
 def _check_tensors(plan: Plan, model: ir.Model) -> None:

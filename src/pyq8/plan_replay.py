@@ -17,11 +17,11 @@ from pyq8.passes import prepare
 from pyq8.pixel_input import remembered_pixels, take_pixels
 from pyq8.plan import keep_float
 from pyq8.plan_file import PlanFile, read_plan
-from pyq8.plan_fit import fit_plan
+from pyq8.plan_fit import fit_plan, scale_channels
 from pyq8.provenance import FLOAT_NODES, VERSION, float_groups, remembered_preprocess
 from pyq8.result import Result
 from pyq8.rewrite import FORMATS, rewrite
-from pyq8.stats import Calibration
+from pyq8.stats import Calibration, Half
 from pyq8.types import INT7, INT8, Config
 from pyq8.verify.exact import check_exact
 from pyq8.verify.report import make_report
@@ -74,7 +74,8 @@ def replay(
         original = take_pixels(original, pixels)
         preprocess = pixels.strip(_by_name(preprocess)) if preprocess is not None else None
     clock.lap("load")
-    prepared, passes = (p := prepare(original)).model, p.passes
+    passes = (p := prepare(original)).passes
+    prepared = scale_channels(file, p.model, plan)
     clock.lap("prepare")
     found = keep_float(prepared, fit_plan(file, prepared, plan), config.exclude)
     if not found.int8_nodes:
@@ -114,12 +115,14 @@ def _config(metadata: Mapping[str, str], exclude: Sequence[str], format: str) ->
         format,
         metadata["pyq8.bias_correction"] == "true",
         metadata["pyq8.placement"],
+        metadata["pyq8.effort"],
     )
 
 
 def _calibration(file: PlanFile) -> Calibration:
     """What is known of it: no statistics."""
-    return Calibration({}, int(file.metadata["pyq8.samples"]), file.model_sha256, file.metadata["pyq8.data_sha256"])
+    halves = (Half({}, int(file.metadata["pyq8.samples"])), Half({}, 0))
+    return Calibration(halves, file.model_sha256, file.metadata["pyq8.data_sha256"])
 
 
 def _by_name(preprocess: Preprocess | str) -> Preprocess:

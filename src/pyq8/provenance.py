@@ -49,6 +49,7 @@ def provenance(
         "pyq8.target": "avx2" if config.weight_type is INT7 else "vnni",
         "pyq8.bias_correction": str(config.bias_correction).lower(),
         "pyq8.placement": config.placement,
+        "pyq8.effort": config.effort,
         "pyq8.samples": str(calibration.samples),
         "pyq8.data_sha256": calibration.data_sha256,
         "pyq8.model_sha256": calibration.model_sha256,

@@ -12,7 +12,7 @@ from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
 from pyq8.groups import find_groups
 from pyq8.loaders import Preprocess
-from pyq8.trial import trial
+from pyq8.trial import own_corrections, trial
 from pyq8.types import Config
 from pyq8.verify.diagnosis import diagnose
 from pyq8.verify.group_times import time_groups
@@ -37,21 +37,24 @@ def rank_layers(
     exclude: Sequence[str] = (),
     bias_correction: bool = True,
     placement: str = Config.placement,
+    effort: str = Config.effort,
     progress: Progress | None = None,
 ) -> SensitivityReport:
     """Every layer that can be INT8, the one that causes the largest error at the output first; writes nothing.
 
-    Arguments and errors are those of `pyq8.quantize`. The ranges come from all images, errors are measured on the first
-    16 of them: two models a layer run them. The ten worst layers get a diagnosis.
+    Arguments and errors are those of `pyq8.quantize`. The ranges come from all images, errors are measured on 16
+    of them: two models a layer run them. The ten worst layers get a diagnosis.
 
     Raises:
         UsageError: also where every node is estimated faster in FP32.
     """
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+    types = weight_type(target)
+    config = Config(observer, types, patterns, bias_correction=bias_correction, placement=placement, effort=effort)
     base = lay_groundwork(
         model,
         data,
-        Config(observer, weight_type(target), patterns, bias_correction=bias_correction, placement=placement),
+        config,
         preprocess=preprocess,
         samples=samples,
         split=split,
@@ -65,10 +68,11 @@ def rank_layers(
     if not plan.int8_nodes:
         raise UsageError(f"{model}: every node is faster in FP32; --placement all ranks them nevertheless")
     groups = {group.name: group for group in find_groups(prepared, plan)}
-    report = measure_sensitivity(prepared, plan, feeds, trial, step(progress, "layers", len(groups)))
+    alone = own_corrections(prepared, plan, base.calibration)
+    report = measure_sensitivity(prepared, plan, feeds, trial, step(progress, "layers", len(groups)), alone=alone)
     judged = judged_model(prepared, plan)
     worst = [groups[row.group] for row in report.rows[:EXPLAINED]]
-    why = diagnose(judged, plan, worst, feeds, Judge(judged, feeds))
+    why = diagnose(judged, alone, worst, feeds, Judge(judged, feeds))
     int8, fp32 = (time_groups(m, list(groups.values()), feeds[0]) for m in (trial(prepared, plan), prepared))
     rows = [replace(r, int8_us=int8.get(r.group), fp32_us=fp32.get(r.group), why=why.get(r.group)) for r in report.rows]
     return replace(report, rows=tuple(rows))

@@ -29,7 +29,7 @@ class Result:
         passes: what each pass did.
         calibration: the statistics; none where a plan was replayed.
         plan: what became INT8, and why the rest did not.
-        report: kernels, accuracy and layers.
+        report: kernels, accuracy, layers, and whether the images were enough.
         config: what was asked for.
         seconds: stage -> seconds.
         peak_rss_mib: peak resident memory of the process, MiB.
@@ -73,6 +73,7 @@ class Result:
             "observer": self.config.observer,
             "format": self.config.format,
             "placement": self.config.placement,
+            "effort": self.config.effort,
             "samples": self.calibration.samples,
             "data_sha256": self.calibration.data_sha256,
             "skipped": list(self.skipped),

@@ -6,10 +6,10 @@ therefore integers in fixed point, and histogram bins are powers of two wide (do
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ LARGEST_MEAN = 2.0**31
 
 _FRACTION_HIGH = 16
 _FRACTION_LOW = 40
-_KIND, _SCHEMA = "pyq8 calibration", 1
+_KIND, _SCHEMA = "pyq8 calibration", 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,20 +180,52 @@ class TensorStats:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """The statistics of every observed tensor of one model over one set of images.
+class Half:
+    """The statistics over one half of the images.
 
     Args:
-        stats: tensor name -> statistics.
-        samples: number of images.
-        model_sha256: digest of the prepared model that was observed.
-        data_sha256: digest of the preprocessed images; does not depend on their order.
+        stats: tensor name -> statistics; without the tensors that were empty on all of them.
+        samples: number of images, 0 is possible.
     """
 
     stats: Mapping[str, TensorStats]
     samples: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict that `from_json` reads back bit for bit."""
+        return {"samples": self.samples, "stats": {name: s.to_json() for name, s in self.stats.items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Half:
+        """The inverse of `to_json`."""
+        return cls({name: TensorStats.from_json(s) for name, s in data["stats"].items()}, data["samples"])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The statistics of every observed tensor of one model over one set of images, in two halves.
+
+    Args:
+        halves: an image belongs to the one that its digest says, whatever came before it.
+        model_sha256: digest of the prepared model that was observed.
+        data_sha256: digest of the preprocessed images; does not depend on their order.
+    """
+
+    halves: tuple[Half, Half]
     model_sha256: str
     data_sha256: str
+
+    @cached_property
+    def stats(self) -> Mapping[str, TensorStats]:
+        """Tensor name -> statistics over all images."""
+        first, second = (half.stats for half in self.halves)
+        both = {name: first[name] + second[name] for name in first if name in second}
+        return {**first, **second, **both}
+
+    @property
+    def samples(self) -> int:
+        """Number of images."""
+        return sum(half.samples for half in self.halves)
 
     def __str__(self) -> str:
         return f"{self.samples} samples, {len(self.stats)} tensors, data {self.data_sha256[:12]}"
@@ -214,10 +246,9 @@ class Calibration:
         return {
             "kind": _KIND,
             "schema": _SCHEMA,
-            "samples": self.samples,
             "model_sha256": self.model_sha256,
             "data_sha256": self.data_sha256,
-            "stats": {name: s.to_json() for name, s in self.stats.items()},
+            "halves": [half.to_json() for half in self.halves],
         }
 
     @classmethod
@@ -229,8 +260,8 @@ class Calibration:
         """
         if (data["kind"], data["schema"]) != (_KIND, _SCHEMA):
             raise ValueError(f"{data['kind']!r} schema {data['schema']!r}, not {_KIND!r} schema {_SCHEMA}")
-        stats = {name: TensorStats.from_json(s) for name, s in data["stats"].items()}
-        return cls(stats, data["samples"], data["model_sha256"], data["data_sha256"])
+        first, second = map(Half.from_json, data["halves"])
+        return cls((first, second), data["model_sha256"], data["data_sha256"])
 
     def save(self, path: str | Path) -> None:
         """Write JSON."""
@@ -251,23 +282,3 @@ class Calibration:
             raise CalibrationError(f"{path}: cannot be read ({error.strerror}); calibrate again") from None
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise CalibrationError(f"{path}: not a pyq8 calibration; calibrate again") from None
-
-
-class DataDigest:
-    """A digest of a set of samples that does not depend on their order or batching."""
-
-    def __init__(self) -> None:
-        self._sum = 0
-
-    def update(self, feeds: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Add one sample: {input: array}."""
-        digest = hashlib.sha256()
-        for name in sorted(feeds):
-            array = np.ascontiguousarray(feeds[name])
-            digest.update(f"{name}:{array.dtype}:{array.shape}".encode())
-            digest.update(array.tobytes())
-        self._sum = (self._sum + int.from_bytes(digest.digest(), "big")) % 2**256
-
-    def hexdigest(self) -> str:
-        """64 hex digits."""
-        return f"{self._sum:064x}"

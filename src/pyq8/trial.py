@@ -1,12 +1,16 @@
-"""The quantized model with some more nodes in FP32: what a search tries, without calibrating again."""
+"""Variants of a quantized model, without calibrating again: what a search tries, and what layers are ranked by."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pyq8.correction import bias_shifts
+from pyq8.ops.placement import place
 from pyq8.plan import keep_float
 from pyq8.rewrite import rewrite
+from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
 
 if TYPE_CHECKING:
@@ -16,3 +20,17 @@ if TYPE_CHECKING:
 def trial(model: ir.Model, plan: Plan, fp32: Sequence[str] = (), format: str = Config.format) -> ir.Model:
     """What the plan makes of the model with the nodes `fp32` (names or patterns) in FP32; see `keep_float`."""
     return rewrite(model, keep_float(model, plan, fp32), format)
+
+
+def own_corrections(model: ir.Model, plan: Plan, calibration: Calibration) -> Plan:
+    """The plan for layers that are INT8 alone: a bias takes out what rounding the layer's own weights does to its mean.
+
+    That of the whole plan may take out what the layers before it do too, which is wrong where those are FP32.
+
+    Args:
+        model: the prepared model that the plan was made for.
+        plan: for all layers.
+        calibration: has the means of their inputs.
+    """
+    shifts = bias_shifts(place(model, (), plan.float_nodes), calibration, plan.qparams, plan.codes)
+    return replace(plan, bias_shift={name: shifts[name] for name in plan.bias_shift if name in shifts})

@@ -105,6 +105,7 @@ class Config:
         format: "qdq" or "qoperator".
         bias_correction: put the mean of the weights' rounding error back into the bias.
         placement: "cost" leaves FP32 what is estimated faster there; "all" is INT8 wherever there is a kernel.
+        effort: how much work is put into accuracy: "fast", "default" or "best".
     """
 
     observer: str = "percentile"
@@ -113,6 +114,7 @@ class Config:
     format: str = "qdq"
     bias_correction: bool = True
     placement: str = "cost"
+    effort: str = "default"
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class Plan:
         absorbed: name of a Relu / Clip -> the INT8 node whose saturation computes it.
         bias_shift: node name -> float32 (C,) to add to its bias (bias correction).
         codes: weight name -> the integers that stand for it, where they are not the nearest ones.
+        channel_factors: tensor name -> float32 (C,) by which its channels were scaled (equalization) in the model that
+            this plan is for.
     """
 
     qparams: Mapping[str, QParams]
@@ -135,6 +139,7 @@ class Plan:
     absorbed: Mapping[str, str] = field(default_factory=dict)
     bias_shift: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     codes: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
+    channel_factors: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Plan) and self.to_json() == other.to_json()
@@ -155,6 +160,7 @@ class Plan:
             "absorbed": dict(self.absorbed),
             "qparams": {name: q.to_json() for name, q in self.qparams.items()},
             "bias_shift": {name: v.astype(float).tolist() for name, v in self.bias_shift.items()},
+            "channel_factors": {name: v.astype(float).tolist() for name, v in self.channel_factors.items()},
             "codes": {name: pack_codes(v) for name, v in self.codes.items()},
         }
 
@@ -167,6 +173,7 @@ class Plan:
             float_nodes=dict(data["float_nodes"]),
             absorbed=dict(data["absorbed"]),
             bias_shift={name: np.asarray(v, np.float32) for name, v in data["bias_shift"].items()},
+            channel_factors={name: np.asarray(v, np.float32) for name, v in data["channel_factors"].items()},
             codes={name: unpack_codes(v) for name, v in data["codes"].items()},
         )
 

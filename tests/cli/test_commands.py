@@ -17,7 +17,7 @@ from tests.cli.run import run
 
 @pytest.fixture(scope="module")
 def quantized(tmp_path_factory: pytest.TempPathFactory, digits_model: str, digits_images: str,
-              digits_preprocess: str) -> tuple[Path, str, dict[str, object]]:  # fmt: skip
+              digits_preprocess: str) -> tuple[Path, str, dict[str, Any]]:  # fmt: skip
     folder = tmp_path_factory.mktemp("quantized")
     out = folder / "digits.int8.onnx"
     code, text, _ = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
@@ -26,21 +26,25 @@ def quantized(tmp_path_factory: pytest.TempPathFactory, digits_model: str, digit
     return out, text, json.loads((folder / "q.json").read_text())
 
 
-def test_quantize_says_what_happened_in_about_ten_lines(quantized: tuple[Path, str, dict[str, object]]) -> None:
+def test_quantize_says_what_happened_in_about_ten_lines(quantized: tuple[Path, str, dict[str, Any]]) -> None:
     out, text, _ = quantized
     assert out.exists()
     lines = text.splitlines()
     assert 8 <= len(lines) <= 14
-    for wanted in ("100 images, observer", "peak memory", "48 INT8, 0 FP32", "21/21 convolutions on INT8 kernels",
-                   "20 on the fast path", "logits", "MiB", "next        pyq8 check"):  # fmt: skip
+    for wanted in ("100 images, observer", "images      enough: ", "peak memory", "48 INT8, 0 FP32",
+                   "21/21 convolutions on INT8 kernels", "20 on the fast path", "logits", "MiB",
+                   "next        pyq8 check"):  # fmt: skip
         assert wanted in text
 
 
-def test_the_json_holds_plan_report_and_passes(quantized: tuple[Path, str, dict[str, object]]) -> None:
+def test_the_json_holds_plan_report_and_passes(quantized: tuple[Path, str, dict[str, Any]]) -> None:
     data = quantized[2]
     assert data["kind"] == "pyq8 quantize" and data["schema"] == 1
     assert data["placement"] == "cost"
     assert {"plan", "report", "passes", "seconds", "peak_rss_mib", "samples", "version"} <= set(data)
+    halves = data["report"]["halves"]
+    assert halves["enough"] is True and sum(halves["samples"]) == 100
+    assert set(halves["rows"][0]) == {"tensor", "first", "second", "difference"}
 
 
 def test_the_placement_that_was_asked_for_is_remembered(
@@ -54,7 +58,7 @@ def test_the_placement_that_was_asked_for_is_remembered(
     assert load(out, quantized=True).metadata_props["pyq8.placement"] == "all"
 
 
-def test_inspect_names_every_kernel(quantized: tuple[Path, str, dict[str, object]]) -> None:
+def test_inspect_names_every_kernel(quantized: tuple[Path, str, dict[str, Any]]) -> None:
     code, text, _ = run("inspect", str(quantized[0]))
     assert code == 0
     assert "/stem/conv/Conv" in text and "slow path (1 input channels are no multiple of 4)" in text
@@ -68,7 +72,7 @@ def test_inspect_of_an_fp32_model_finds_no_int8(digits_model: str) -> None:
     assert data["convolutions"] == 19 and data["int8_convolutions"] == 0
 
 
-def test_bench_prints_a_ratio(quantized: tuple[Path, str, dict[str, object]], digits_model: str) -> None:
+def test_bench_prints_a_ratio(quantized: tuple[Path, str, dict[str, Any]], digits_model: str) -> None:
     code, text, _ = run("bench", digits_model, str(quantized[0]), "--rounds", "1", "--seconds", "0", "--json", "-")
     assert code == 0
     data = json.loads(text)

@@ -63,6 +63,16 @@ def test_the_logits_are_close_to_fp32(result: pyq8.Result) -> None:
     assert min(r.sqnr for r in result.report.layers.rows) > 25
 
 
+def test_the_calibration_images_are_enough_and_two_of_them_are_not(
+    digits_model: str, result: pyq8.Result, images: Any
+) -> None:
+    halves = result.report.halves
+    assert halves is not None and halves.enough is True
+    assert len(halves.rows) == 29 and sum(halves.samples) == 100
+    few = pyq8.quantize(digits_model, images[:2]).report.halves
+    assert few is not None and not few.enough
+
+
 def test_both_formats_agree(tmp_path: Path, digits_model: str, result: pyq8.Result, images: Any) -> None:
     other = pyq8.quantize(digits_model, images, format="qoperator")
     result.save(tmp_path / "qdq.onnx")
@@ -84,7 +94,9 @@ def test_the_same_bytes_whatever_the_order_and_the_batches(
             yield shuffled[start : start + 32]
 
     result.save(tmp_path / "a.onnx")
-    pyq8.quantize(digits_model, uneven()).save(tmp_path / "b.onnx")
+    again = pyq8.quantize(digits_model, uneven())
+    again.save(tmp_path / "b.onnx")
+    assert again.report.halves == result.report.halves
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
@@ -161,6 +173,8 @@ def test_a_model_of_fixed_batch_size_takes_any_number_of_images(tmp_path: Path, 
     few = images[:6]
     one, four = pyq8.quantize(digits_model, few), pyq8.quantize(tmp_path / "fixed.onnx", few)
     assert four.calibration.samples == 6
+    assert four.report.halves is not None and one.report.halves is not None
+    assert four.report.halves.samples == one.report.halves.samples
     assert four.plan.qparams["image"] == one.plan.qparams["image"]
     assert pyq8.check(digits_model, digits_model, {"image": few}, metric="agreement").passed
 

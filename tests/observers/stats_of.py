@@ -21,4 +21,6 @@ def collect(images: Iterable[Array], channel_axis: int | None = None) -> TensorS
     collector = Collector("t", histogram=True, channel_axis=channel_axis)
     for image in images:
         collector.update(image)
-    return collector.stats()
+    stats = collector.stats()
+    assert stats is not None
+    return stats

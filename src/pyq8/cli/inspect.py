@@ -20,6 +20,7 @@ from pyq8.errors import UsageError
 @click.option("--observer", metavar="NAME", help="With --data: as for quantize.")
 @click.option("--target", metavar="NAME", help="With --data: as for quantize.")
 @click.option("--placement", metavar="NAME", help="With --data: as for quantize.")
+@click.option("--effort", metavar="NAME", help="With --data: as for quantize.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="With --data: as for quantize.")
 @json_option
 def command(
@@ -34,6 +35,7 @@ def command(
     observer: str | None,
     target: str | None,
     placement: str | None,
+    effort: str | None,
     exclude: tuple[str, ...],
     json_file: str | None,
 ) -> None:  # fmt: skip
@@ -48,7 +50,7 @@ def command(
 
     check_writable(json_file, model)
     chosen = {"samples": samples, "split": split, "seed": seed, "skip_bad": skip_bad or None, "observer": observer,
-              "target": target, "placement": placement, "exclude": exclude or None}  # fmt: skip
+              "target": target, "placement": placement, "effort": effort, "exclude": exclude or None}  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if data is None:
         if preset or preprocess_file or given:

@@ -12,7 +12,7 @@ from pyq8.cli.output import check_writable, progress_bars, write_json
 from pyq8.cli.result import show
 from pyq8.errors import UsageError
 
-DECIDED = ("samples", "observer", "target", "placement", "input_", "layout", "color")
+DECIDED = ("samples", "observer", "target", "placement", "effort", "input_", "layout", "color")
 """What a plan says already."""
 OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
 
@@ -54,6 +54,13 @@ OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
     metavar="NAME",
     help="cost: FP32 where that is estimated faster; all: INT8 wherever there is a kernel.",
 )
+@click.option(
+    "--effort",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help="Work put into accuracy: fast, default or best.",
+)
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
 @click.option("--save-plan", metavar="FILE", help="Write the plan as JSON, to edit and to replay.")
 @click.option(
@@ -79,6 +86,7 @@ def command(
     layout: str,
     color: str,
     placement: str,
+    effort: str,
     exclude: tuple[str, ...],
     save_plan: str | None,
     plan: str | None,
@@ -91,6 +99,7 @@ def command(
     """
     from pyq8 import api
     from pyq8 import replay as replay_plan
+    from pyq8.effort import EFFORTS
     from pyq8.observers import OBSERVERS
     from pyq8.pixel_input import pixel_input
     from pyq8.provenance import remembered_preprocess
@@ -100,6 +109,7 @@ def command(
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
     OBSERVERS.get(observer)
+    EFFORTS.get(effort)
     FORMATS.get(format_)
     api.weight_type(target)
     check_writable(out)
@@ -146,6 +156,7 @@ def command(
                 format=format_,
                 target=target,
                 placement=placement,
+                effort=effort,
                 exclude=exclude,
                 input=input_,
                 layout=layout,

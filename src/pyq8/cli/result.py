@@ -22,6 +22,8 @@ def show(result: Result, model: str, calib: str | None, out: str, plan: str | No
     made = f"{result.calibration.samples} images{skipped if plan is None else ''}, observer {result.config.observer}"
     click.echo(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
     click.echo(f"calibrated  {made}" if plan is None else f"replayed    {plan}, of {made}")
+    if result.report.halves is not None:
+        click.echo(f"images      {result.report.halves}")
     click.echo(f"took        {seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
     int8 = len(result.plan.int8_nodes) + len(result.plan.absorbed)
     click.echo(f"nodes       {int8} INT8, {len(result.plan.float_nodes)} FP32")

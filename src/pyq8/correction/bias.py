@@ -29,9 +29,19 @@ if TYPE_CHECKING:
 
 
 def bias_shifts(
-    placement: Placement, calibration: Calibration, weights: Mapping[str, QParams]
+    placement: Placement,
+    calibration: Calibration,
+    weights: Mapping[str, QParams],
+    codes: Mapping[str, Array] | None = None,
 ) -> dict[str, npt.NDArray[np.float32]]:
-    """Node name -> shift, float32 (C,), for every node with a weight, a bias slot and known input means."""
+    """Node name -> shift, float32 (C,), for every node with a weight, a bias slot and known input means.
+
+    Args:
+        placement: the INT8 nodes.
+        calibration: has the means.
+        weights: weight name -> its scales.
+        codes: weight name -> its integers, where they are not the nearest ones.
+    """
     shifts = {}
     for node in placement.int8:
         rule = find_rule(node.op_type, node.domain)
@@ -43,7 +53,9 @@ def bias_shifts(
         if stats is None or stats.channel_mean is None:
             continue
         array, qparams = weight.const_value.numpy(), weights[weight.name or ""]
-        error = affine.dequantize(affine.quantize(array, qparams), qparams).astype(np.float64) - array
+        integers = (codes or {}).get(weight.name or "")
+        integers = affine.quantize(array, qparams) if integers is None else integers
+        error = affine.dequantize(integers, qparams).astype(np.float64) - array
         shift = _shift(node, error, rule.weight_axis(node), stats.channel_mean.value)
         if shift is not None:
             shifts[node.name or ""] = shift

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyq8.halves import HalvesReport
 from pyq8.loaders import Batch
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport, compare_accuracy
@@ -25,6 +26,7 @@ class Report:
     accuracy: AccuracyReport | None = None
     layers: LayerReport | None = None
     speed: SpeedReport | None = None
+    halves: HalvesReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts."""
@@ -33,6 +35,7 @@ class Report:
             "accuracy": self.accuracy.to_json() if self.accuracy else None,
             "layers": self.layers.to_json() if self.layers else None,
             "speed": self.speed.to_json() if self.speed else None,
+            "halves": self.halves.to_json() if self.halves else None,
         }
 
 

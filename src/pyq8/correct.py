@@ -1,0 +1,221 @@
+"""Correct a plan: weights rounded for what their layer reads, biases shifted by what INT8 did before them.
+
+Layers are corrected in graph order, a few in one pass over the images. Each sees its input as the quantized model, so
+far corrected, computes it, and its bias takes out what is wrong with the mean of that input:
+
+    shift = W E[x] - W' E[x']
+
+x is the input in FP32, x' in INT8, W' the rounded weight. A layer behind another of the same pass corrects its own
+rounding only, (W - W') E[x]: else both would correct the same error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pyq8 import affine
+from pyq8.correction.matrix import WeightMatrix
+from pyq8.correction.moments import InputMoments
+from pyq8.correction.rounding import round_rows
+from pyq8.effort import Effort
+from pyq8.graph_edit import constant
+from pyq8.inference import outputs_only
+from pyq8.ops import find_rule
+from pyq8.stats import Calibration
+from pyq8.types import Array, Feeds, Plan
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+MOMENT_BYTES = 2**27
+"""Of the covariances that one pass over the images may hold; one layer always may."""
+
+CarryOut = Callable[["ir.Model", Plan], "ir.Model"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An INT8 node whose weight nothing else reads.
+
+    Args:
+        node: the node.
+        source: its input.
+        weight: name of its weight.
+        matrix: the weight, float32.
+        has_bias: whether it has a place for a bias.
+    """
+
+    node: ir.Node
+    source: ir.Value
+    weight: str
+    matrix: WeightMatrix
+    has_bias: bool
+
+    @property
+    def moment_bytes(self) -> int:
+        """Of the covariance of its input."""
+        groups, _, count = self.matrix.rows.shape
+        return int(4 * groups * count * count)
+
+
+def correct(
+    model: ir.Model,
+    plan: Plan,
+    calibration: Calibration,
+    images: Callable[[], Iterable[Feeds]],
+    effort: Effort,
+    carry_out: CarryOut,
+    *,
+    shift_bias: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> Plan:
+    """The plan with codes for the weights and shifts for the biases of its layers.
+
+    Args:
+        model: prepared, the one that the plan is for.
+        plan: ranges and placement; they stay.
+        calibration: has the means of the layers' inputs over all calibration images.
+        images: gives the same images, one a batch, every time it is called.
+        effort: how many layers in a pass, and from how many pixels.
+        carry_out: makes a quantized model of a model and a plan.
+        shift_bias: whether to shift biases.
+        progress: called with the number of layers done since the last call.
+
+    Raises:
+        ModelError: ONNX Runtime cannot run the model.
+    """
+    layers = find_layers(model, plan)
+    if not layers:
+        return plan
+    expected = _means(model, [layer.source for layer in layers], images) if shift_bias else {}
+    for chunk in _passes(layers, effort.layers):
+        moments = _observe(model, plan, chunk, images, effort.pixels, carry_out)
+        codes, shifts = dict(plan.codes), dict(plan.bias_shift)
+        behind = _behind(chunk)
+        for layer in chunk:
+            seen, qparams = moments.pop(layer.node.name or ""), plan.qparams[layer.weight]
+            covariance, _ = seen.covariance()
+            rows = layer.matrix.rows
+            scale = np.broadcast_to(qparams.scale.astype(np.float64).reshape(-1), (rows.shape[0] * rows.shape[1],))
+            scale = scale.reshape(*rows.shape[:2], 1)
+            found = round_rows(rows / scale, covariance, qparams.qtype.qmax)
+            codes[layer.weight] = layer.matrix.restore(found)
+            if shift_bias and layer.has_bias:
+                stats = calibration.stats.get(layer.source.name or "")
+                mean = expected[layer.source.name or ""]
+                overall = stats.channel_mean.value if stats is not None and stats.channel_mean is not None else mean
+                rounded = found * scale
+                shift = _dot(layer.matrix, rows - rounded, overall)
+                if layer.node not in behind:
+                    shift += _dot(layer.matrix, rounded, mean - seen.mean)
+                shifts[layer.node.name or ""] = shift.astype(np.float32)
+        plan = replace(plan, codes=codes, bias_shift=shifts)
+        if progress is not None:
+            progress(len(chunk))
+    return plan
+
+
+def find_layers(model: ir.Model, plan: Plan) -> list[Layer]:
+    """The layers that can be corrected, in graph order."""
+    inside = set(plan.int8_nodes)
+    layers = []
+    for node in model.graph:
+        rule = find_rule(node.op_type, node.domain)
+        if node.name not in inside or rule is None or rule.weight is None:
+            continue
+        weight, source = node.inputs[rule.weight], node.inputs[0]
+        assert weight is not None and source is not None and weight.name
+        array = constant(weight)
+        if array is None or len(weight.uses()) != 1:
+            continue
+        matrix = WeightMatrix.of(node, array, rule.weight_axis(node))
+        if matrix is not None:
+            layers.append(Layer(node, source, weight.name, matrix, rule.bias is not None))
+    return layers
+
+
+def _passes(layers: list[Layer], most: int) -> Iterator[list[Layer]]:
+    chunk: list[Layer] = []
+    size = 0
+    for layer in layers:
+        if chunk and (len(chunk) == most or size + layer.moment_bytes > MOMENT_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(layer)
+        size += layer.moment_bytes
+    if chunk:
+        yield chunk
+
+
+def _behind(chunk: list[Layer]) -> set[ir.Node]:
+    """The layers of a pass that read what another one computes, through whatever is between."""
+    open_nodes = [use.node for layer in chunk for value in layer.node.outputs for use in value.uses()]
+    reached: set[ir.Node] = set()
+    while open_nodes:
+        node = open_nodes.pop()
+        if node not in reached:
+            reached.add(node)
+            open_nodes += [use.node for value in node.outputs for use in value.uses()]
+    return reached
+
+
+def _dot(matrix: WeightMatrix, rows: Array, channels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """rows . E[patch], float64 (O,)."""
+    found: npt.NDArray[np.float64] = np.einsum("gok,gk->go", rows, matrix.spread_channels(channels)).reshape(-1)
+    return found
+
+
+def _means(
+    model: ir.Model, values: list[ir.Value], images: Callable[[], Iterable[Feeds]]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Mean of every channel of these tensors in FP32, float64 (C,)."""
+    from pyq8.sessions import model_session
+
+    names = list(dict.fromkeys(v.name or "" for v in values))
+    axes = {v.name: use.node.op_type for v in values for use in v.uses()}
+    session = model_session(outputs_only(model, names), spin=False)
+    inputs = {v.name for v in model.graph.inputs}
+    sums: dict[str, npt.NDArray[np.float64]] = {}
+    count = 0
+    for feeds in images():
+        count += 1
+        for name, x in zip(names, session.run(names, {k: v for k, v in feeds.items() if k in inputs}), strict=True):
+            axis = x.ndim - 1 if axes[name] == "MatMul" else 1
+            mean = x.mean(axis=tuple(i for i in range(x.ndim) if i != axis), dtype=np.float64)
+            sums[name] = sums[name] + mean if name in sums else mean
+    return {name: total / count for name, total in sums.items()}
+
+
+def _observe(
+    model: ir.Model,
+    plan: Plan,
+    chunk: list[Layer],
+    images: Callable[[], Iterable[Feeds]],
+    pixels: int,
+    carry_out: CarryOut,
+) -> dict[str, InputMoments]:
+    """Moments of the inputs of these layers as the quantized model computes them."""
+    from pyq8.sessions import model_session
+
+    inputs = {v.name for v in model.graph.inputs}
+    names = list(dict.fromkeys(layer.source.name or "" for layer in chunk))
+    computed = [name for name in names if name not in inputs]
+    session = model_session(carry_out(outputs_only(model, computed), plan), spin=False) if computed else None
+    fed = {v.name for v in session.get_inputs()} if session is not None else set()
+    moments = {layer.node.name or "": InputMoments(layer.matrix, pixels) for layer in chunk}
+    for number, feeds in enumerate(images()):
+        arrays: dict[str, Array] = {}
+        if session is not None:
+            found = session.run(None, {k: v for k, v in feeds.items() if k in fed})
+            arrays = dict(zip(computed, found, strict=True))
+        for name in set(names) - set(computed):
+            qparams = plan.qparams[name]
+            arrays[name] = affine.dequantize(affine.quantize(feeds[name], qparams), qparams)
+        for layer in chunk:
+            moments[layer.node.name or ""].update(arrays[layer.source.name or ""], number)
+    return moments

@@ -1,0 +1,86 @@
+"""A node's weight as matrices: what multiplies one patch of the input, group by group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyq8.graph_edit import static_int, static_ints
+from pyq8.types import Array
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+@dataclass(frozen=True)
+class WeightMatrix:
+    """y[g] = patches[g] @ rows[g].T for a Conv (2-D), Gemm or MatMul.
+
+    Args:
+        node: whose weight it is.
+        rows: [G, O / G, K]: groups, output channels of one, products summed for one output.
+        axis: the weight's output-channel axis.
+        shape: the weight's shape.
+    """
+
+    node: ir.Node
+    rows: Array
+    axis: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, node: ir.Node, weight: Array, axis: int) -> WeightMatrix | None:
+        """None for a convolution that is not 2-D."""
+        if node.op_type == "Conv" and weight.ndim != 4:
+            return None
+        groups = static_int(node, "group", 1) if node.op_type == "Conv" else 1
+        flat = np.moveaxis(weight, axis, 0).reshape(groups, weight.shape[axis] // groups, -1)
+        return cls(node, flat, axis, weight.shape)
+
+    def restore(self, rows: Array) -> Array:
+        """Rows [G, O / G, K] as an array of the weight's shape."""
+        moved = [self.shape[self.axis], *(n for i, n in enumerate(self.shape) if i != self.axis)]
+        return np.ascontiguousarray(np.moveaxis(rows.reshape(moved), 0, self.axis))
+
+    def patches(self, x: Array, pixels: int, turn: int) -> Array:
+        """What the rows multiply at some output positions.
+
+        Args:
+            x: the node's input, [N, C, H, W] or [..., K].
+            pixels: how many positions of an image at most, evenly spread.
+            turn: another number, other positions.
+
+        Returns:
+            [G, N * positions, K]
+        """
+        if self.node.op_type != "Conv":
+            flat = x.reshape(-1, x.shape[-1])
+            return flat[None, _spread(len(flat), pixels * len(x), turn)]
+        pads = static_ints(self.node, "pads", [0] * 4)
+        steps, gaps = (static_ints(self.node, name, [1, 1]) for name in ("strides", "dilations"))
+        window = [(size - 1) * gap + 1 for size, gap in zip(self.shape[2:], gaps, strict=True)]
+        x = np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
+        seen = np.lib.stride_tricks.sliding_window_view(x, window, axis=(2, 3))
+        seen = seen[:, :, :: steps[0], :: steps[1], :: gaps[0], :: gaps[1]]
+        chosen = _spread(seen.shape[2] * seen.shape[3], pixels, turn)
+        picked = seen[:, :, chosen // seen.shape[3], chosen % seen.shape[3]]  # [N, C, P, kh, kw]
+        images, channels, count = picked.shape[:3]
+        groups = self.rows.shape[0]
+        grouped = picked.reshape(images, groups, channels // groups, count, -1).transpose(1, 0, 3, 2, 4)
+        return np.asarray(grouped.reshape(groups, images * count, -1))
+
+    def spread_channels(self, per_channel: Array) -> Array:
+        """(C,) of the input channels as [G, K]: the same for every tap of the kernel."""
+        groups, _, products = self.rows.shape
+        grouped = per_channel.reshape(groups, -1)
+        return np.asarray(np.repeat(grouped, products // grouped.shape[1], axis=1))
+
+
+def _spread(total: int, count: int, turn: int) -> Array:
+    """`count` numbers below `total`, evenly spaced; `turn` moves them by a golden section of the space."""
+    if count >= total:
+        return np.arange(total)
+    step = total / count
+    return ((np.arange(count) + turn * 0.6180339887 % 1) * step).astype(np.intp)
