@@ -31,7 +31,19 @@ def _fixed_times(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def arguments(net: SpreadNet, out: Path, *more: str) -> list[str]:
-    return ["tune", str(net.model), "--calib", str(net.calib), "--data", str(net.data), "-o", str(out), *more]
+    return [
+        "tune",
+        str(net.model),
+        "--calib",
+        str(net.calib),
+        "--data",
+        str(net.data),
+        "-o",
+        str(out),
+        "--effort",
+        "fast",
+        *more,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +85,8 @@ def test_the_table_says_what_was_tried_and_the_end_what_was_found(whole: tuple[P
     assert "search on calibration images, verdict on others; 100 images to search on, judged by top1" in lines[0]
     assert lines[1] == "14 groups of nodes; an image takes 10.00 ms in FP32, 4.00 in INT8"
     assert lines[2].split() == ["trial", "FP32", "groups", "top1", "drop", "ms", "(estimated)"]
-    assert lines[3].split()[:4] == ["1", "0", "54", "4.00"] and "best so far" in lines[3]
+    number, groups, drop, ms, *_ = lines[3].split()
+    assert (number, groups, ms) == ("1", "0", "4.00") and float(drop) > 0.5 and "best so far" in lines[3]
     assert any("about" in line and "min" in line for line in lines[4:7])
     assert {"FP32   depthwise2", "FP32   project2"} == {line for line in lines if line.startswith("FP32 ")}
     kept = next(line for line in lines if "kept" in line)

@@ -64,7 +64,7 @@ def _build(blocks: int, spread: tuple[int, ...]) -> ir.Model:
         return weights[name]
 
     weight("stem_w", WIDTH, 3, 3, 3)
-    lines = ["[stem] s = Conv<pads = [1, 1, 1, 1]>(x, stem_w)  a0 = Relu(s)"]
+    lines = ["[stem] s = Conv<pads = [1, 1, 1, 1]>(x, stem_w)  a0 = Clip(s, zero, six)"]
     for i in range(blocks):
         weight(f"e{i}", WIDE, WIDTH, 1, 1)
         depthwise, project = weight(f"d{i}", WIDE, 1, 3, 3), weight(f"p{i}", WIDTH, WIDE, 1, 1)
@@ -73,10 +73,11 @@ def _build(blocks: int, spread: tuple[int, ...]) -> ir.Model:
             depthwise *= factors[:, None, None, None]
             project /= factors[None, :, None, None]
         lines.append(f"""
-        [expand{i}] b{i} = Conv(a{i}, e{i})  c{i} = Relu(b{i})
-        [depthwise{i}] f{i} = Conv<group = {WIDE}, pads = [1, 1, 1, 1]>(c{i}, d{i})  g{i} = Relu(f{i})
+        [expand{i}] b{i} = Conv(a{i}, e{i})  c{i} = Clip(b{i}, zero, six)
+        [depthwise{i}] f{i} = Conv<group = {WIDE}, pads = [1, 1, 1, 1]>(c{i}, d{i})  g{i} = Clip(f{i}, zero, six)
         [project{i}] h{i} = Conv(g{i}, p{i})  [add{i}] a{i + 1} = Add(a{i}, h{i})""")
     weight("fc_w", CLASSES, WIDTH)
+    weights |= {"zero": np.array(0, np.float32), "six": np.array(6, np.float32)}
     weights["fc_b"] = np.zeros(CLASSES, np.float32)
     text = f"""g (float[{BATCH}, 3, 8, 8] x) => (float[{BATCH}, {CLASSES}] y) {{
         {"".join(lines)}

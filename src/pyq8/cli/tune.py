@@ -48,6 +48,7 @@ LISTED = 12
 @click.option("--layout", default="nhwc", show_default=True, metavar="NAME", help="With --input uint8: nhwc or nchw.")
 @click.option("--color", default="rgb", show_default=True, metavar="NAME", help="With --input uint8: rgb or bgr.")
 @click.option("--placement", default="cost", show_default=True, metavar="NAME", help="cost or all, as for quantize.")
+@click.option("--effort", default="default", show_default=True, metavar="NAME", help="fast, default or best.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32 in any case.")
 @json_option
 def command(
@@ -76,6 +77,7 @@ def command(
     layout: str,
     color: str,
     placement: str,
+    effort: str,
     exclude: tuple[str, ...],
     json_file: str | None,
 ) -> int:  # fmt: skip
@@ -88,6 +90,7 @@ def command(
     \b
     pyq8 tune resnet50.onnx --calib photos/ --data photos/ --preset imagenet --max-drop 0.5
     """
+    from pyq8.effort import EFFORTS
     from pyq8.observers import OBSERVERS
     from pyq8.rewrite import FORMATS
     from pyq8.tuning.tune import tune
@@ -97,6 +100,7 @@ def command(
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
     OBSERVERS.get(observer)
     FORMATS.get(format_)
+    EFFORTS.get(effort)
     check_writable(out)
     check_writable(json_file, model, out)
     for path, rows in ((calib, None), (data, split)):
@@ -130,6 +134,7 @@ def command(
                 layout=layout,
                 color=color,
                 placement=placement,
+                effort=effort,
                 watch=table.add,
                 say=table.say,
                 progress=progress,
@@ -183,8 +188,8 @@ def show(found: Tuning, out: str) -> None:
     if len(names) > LISTED:
         click.echo(f"FP32   and {len(names) - LISTED} more groups, see --json")
     click.echo(
-        f"cost   {found.searched} trials of {found.images} images, and as much as {found.ranking_cost:.1f} for the "
-        f"ranking; {out}.tune.json keeps them for other demands"
+        f"cost   {found.searched} trials of {found.images} images, and as much as {found.side_cost:.1f} for ranking; "
+        f"{out}.tune.json keeps them for other demands"
     )
     for line in (*found.missed, *found.reasons):
         click.echo(line)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyq8.groundwork import Groundwork, Progress, step
 from pyq8.groups import Group
 from pyq8.model import save
-from pyq8.plan import keep_float
+from pyq8.tuning.corrections import Corrections
 from pyq8.tuning.exam import Exam
 from pyq8.tuning.goal import Estimate, Floats, Goal, Trial, column_name
 from pyq8.tuning.ranking import measure_errors, rank
@@ -82,6 +82,7 @@ class Notebook:
     ) -> None:
         self._base, self._groups, self._exam, self._ms, self._goal = base, groups, exam, ms, goal
         self._out, self._state, self._file, self._watch, self._progress = out, state, file, watch, progress
+        self._corrections = Corrections(base)
         self._known = {frozenset(t.floats): t for t in state.trials}
         self._seen: list[Trial] = []
         self._took: list[float] = []
@@ -128,9 +129,7 @@ class Notebook:
     def model(self, floats: Floats) -> ir.Model:
         """The model with these groups in FP32."""
         nodes = [node for group in self._groups if group.name in floats for node in group.nodes]
-        plan = self._base.plan
-        more = replace(plan, float_nodes={**plan.float_nodes, **dict.fromkeys(nodes, REASON)})
-        return self._base.carry_out(keep_float(self._base.prepared, more))
+        return self._base.carry_out(self._corrections.plan(nodes, REASON))
 
     def keep(self, trial: Trial) -> None:
         """Write its model."""

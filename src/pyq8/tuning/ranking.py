@@ -11,16 +11,14 @@ from pyq8.groundwork import Groundwork, Progress, step
 from pyq8.groups import Group
 from pyq8.inference import batch_size
 from pyq8.model import save
-from pyq8.trial import trial
+from pyq8.trial import own_corrections, trial
+from pyq8.tuning.corrections import few
 from pyq8.tuning.goal import Estimate
 from pyq8.tuning.latency import Costs
-from pyq8.types import Feeds
 from pyq8.verify.group_times import time_groups
 from pyq8.verify.sensitivity import SensitivityReport, measure_sensitivity
 from pyq8.verify.speed import SpeedReport, time_models
 
-FEW = 8
-"""Images on which every group is tried alone."""
 SECONDS = 0.3
 """How long a model runs in a round."""
 LEAST_US = 1.0
@@ -63,13 +61,9 @@ def measure_errors(base: Groundwork, groups: Sequence[Group], progress: Progress
     Raises:
         ModelError: ONNX Runtime cannot run a model.
     """
-    feeds: list[Feeds] = []
-    left = FEW
-    for batch in base.kept:
-        if left > 0:
-            feeds.append({name: array[:left] for name, array in batch.feeds.items()})
-            left -= len(batch)
-    return measure_sensitivity(base.prepared, base.plan, feeds, trial, step(progress, "rank", len(groups)))
+    told = step(progress, "rank", len(groups))
+    alone = own_corrections(base.prepared, base.plan, base.calibration)
+    return measure_sensitivity(base.prepared, base.plan, few(base), trial, told, alone=alone)
 
 
 def time_on(

@@ -67,11 +67,12 @@ class Tuning:
         return (f"{what} [{row.low:.2f}, {row.high:.2f}] on images that the search never saw",)
 
     @property
-    def ranking_cost(self) -> float:
-        """What ranking the groups cost, in trials: images that passed through models, over images of a trial."""
+    def side_cost(self) -> float:
+        """What ranking the groups and choosing biases cost, in trials: images run through models over `images`."""
         if self.errors is None:
             return 0.0
-        return self.errors.samples * (2 * len(self.errors.rows) + 1) / self.images
+        models = 2 * len(self.errors.rows) + 1 + 2 * (self.searched - 1)
+        return self.errors.samples * models / self.images
 
     @property
     def exit_code(self) -> int:
@@ -95,7 +96,7 @@ class Tuning:
             "best": self.best.to_json(),
             "missed": list(self.missed),
             "searched": self.searched,
-            "ranking_cost": self.ranking_cost,
+            "side_cost": self.side_cost,
             "trials": [trial.to_json() for trial in self.trials],
             "front": [{**trial.to_json(), "measured_ms": row.p50_ms / row.batch} for trial, row in rows],
             "costs": asdict(self.costs),

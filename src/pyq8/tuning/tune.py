@@ -70,6 +70,7 @@ def tune(
     layout: str = "nhwc",
     color: str = "rgb",
     placement: str = Config.placement,
+    effort: str = Config.effort,
     watch: Callable[[Step], None] | None = None,
     say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
@@ -105,6 +106,7 @@ def tune(
         layout: as for `quantize`.
         color: as for `quantize`.
         placement: as for `quantize`.
+        effort: as for `quantize`.
         watch: called after every trial.
         say: called with what should be known before the trials, a line at a time.
         progress: called as images are done.
@@ -123,7 +125,7 @@ def tune(
 
     asked, say = make_metric(), say or (lambda _: None)
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-    config = Config(observer, weight_type(target), patterns, format, placement=placement)
+    config = Config(observer, weight_type(target), patterns, format, placement=placement, effort=effort)
     pixels = pixel_input(input, layout, color, preprocess)
     base = lay_groundwork(
         model,
