@@ -61,8 +61,8 @@ def test_it_reaches_the_limit_in_a_third_of_the_evaluations_and_leaves_int8_what
     assert found.best.loss <= 0.2 < steps[0].trial.loss
     assert set(found.best.floats) == {"depthwise8", "project8", "depthwise10", "project10"}
     base = lay_groundwork(
-        net.model, net.calib, Config(effort="fast"), preprocess=None, samples=100, split="calib", seed=None, skip_bad=False,
-        pixels=None, progress=None, clock=Clock(),
+        net.model, net.calib, Config(effort="fast"), preprocess=None, samples=100, split="calib", seed=None,
+        skip_bad=False, pixels=None, progress=None, clock=Clock(),
     )  # fmt: skip
     groups = find_groups(base.prepared, base.plan)
     with Tape() as tape:
