@@ -26,6 +26,7 @@ def check(text: str, weights: Weights, x: Array, axis: int) -> None:
     expected = run(model, [{"x": x, **extra}])[0]
     np.testing.assert_allclose(found, np.moveaxis(expected[0], 1, 0).reshape(found.shape), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(matrix.restore(matrix.rows), weight)
+    np.testing.assert_allclose(matrix.mean_patch(x), patches.mean(axis=1), rtol=1e-5, atol=1e-6)
     assert matrix.patches(x, 3, 5).shape[1] <= 3 * len(x)
 
 

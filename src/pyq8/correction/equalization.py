@@ -121,6 +121,7 @@ def _peaks(model: ir.Model, names: list[str], batches: Iterable[Feeds]) -> dict[
     peaks: dict[str, Array] = {}
     for feeds in batches:
         for name, array in zip(names, session.run(names, {k: v for k, v in feeds.items() if k in inputs}), strict=True):
-            moved = np.abs(np.moveaxis(array, 1, 0).reshape(array.shape[1], -1)).max(axis=1).astype(np.float64)
+            axes = tuple(i for i in range(array.ndim) if i != 1)
+            moved = np.maximum(array.max(axis=axes), -array.min(axis=axes)).astype(np.float64)
             peaks[name] = np.maximum(peaks[name], moved) if name in peaks else moved
     return peaks

@@ -59,7 +59,9 @@ class WeightMatrix:
         if self.node.op_type != "Conv":
             flat = x.reshape(-1, x.shape[-1])
             return flat[None, _spread(len(flat), pixels * len(x), turn)]
-        seen = self._windows(x)
+        steps, gaps, window, x = self._padded(x)
+        seen = np.lib.stride_tricks.sliding_window_view(x, window, axis=(2, 3))
+        seen = seen[:, :, :: steps[0], :: steps[1], :: gaps[0], :: gaps[1]]
         chosen = _spread(seen.shape[2] * seen.shape[3], pixels, turn)
         picked = seen[:, :, chosen // seen.shape[3], chosen % seen.shape[3]]  # [N, C, P, kh, kw]
         images, channels, count = picked.shape[:3]
@@ -72,18 +74,24 @@ class WeightMatrix:
         groups, _, count = self.rows.shape
         if self.node.op_type != "Conv":
             return np.asarray(x.reshape(-1, x.shape[-1]).mean(axis=0, dtype=np.float64).reshape(groups, count))
-        seen = self._windows(x)
-        taps = [seen[..., i, j].mean(axis=(0, 2, 3), dtype=np.float64) for i, j in np.ndindex(*seen.shape[4:])]
-        return np.stack(taps, axis=1).reshape(groups, count)
+        steps, gaps, window, x = self._padded(x)
+        across = _windows(x, window[1], 3)[:, :, :, :: steps[1], :: gaps[1]]
+        # a column of the kernel sums over all of x; its rows, over the line sums that are left
+        lines = np.stack([across[..., j].sum(axis=3) for j in range(across.shape[4])], axis=3)
+        down = _windows(lines, window[0], 2)[:, :, :: steps[0], :, :: gaps[0]]
+        sums = down.sum(axis=(0, 2), dtype=np.float64).transpose(0, 2, 1)  # [C, kh, kw]
+        return np.asarray(sums.reshape(groups, count) / (len(x) * down.shape[2] * across.shape[3]))
 
-    def _windows(self, x: Array) -> Array:
-        """What a convolution's kernel sees at every output position: a view, [N, C, H, W, kh, kw]."""
+    def _padded(self, x: Array) -> tuple[list[int], list[int], list[int], Array]:
+        """Strides, dilations, the window (height, width) of a convolution's kernel, and its input with the padding."""
         pads = static_ints(self.node, "pads", [0] * 4)
         steps, gaps = (static_ints(self.node, name, [1, 1]) for name in ("strides", "dilations"))
         window = [(size - 1) * gap + 1 for size, gap in zip(self.shape[2:], gaps, strict=True)]
-        x = np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
-        seen = np.lib.stride_tricks.sliding_window_view(x, window, axis=(2, 3))
-        return seen[:, :, :: steps[0], :: steps[1], :: gaps[0], :: gaps[1]]
+        return steps, gaps, window, np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
+
+
+def _windows(x: Array, size: int, axis: int) -> Array:
+    return np.lib.stride_tricks.sliding_window_view(x, size, axis=axis)
 
 
 def _spread(total: int, count: int, turn: int) -> Array:
