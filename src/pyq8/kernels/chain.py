@@ -1,7 +1,7 @@
 """How many products INT32 holds, proven: peak * sum|w| < 2^31 over every chain.
 
 The same search as csrc/chain.cc: a chain is found in granules of 16 * 2^i products, the coarsest first of which there
-are at most 64.
+are at most 16.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ LIMIT = 32767
 """Of mantissas: -32768 is never used, so that two products always fit INT32."""
 FINEST = 8
 """Steps (of two products) that are bounded as one."""
-GRANULES = 64
+GRANULES = 16
 
 
 def safe_chain(peak: int, w: npt.NDArray[np.int16]) -> int:

@@ -76,6 +76,32 @@ PYQ8_API int pyq8_backward_weight(const Pyq8Conv* c, Pyq8Call* call, const int16
   return guarded(call, [&](const Isa& isa) { backward_weight(isa, *call, *c, x, dy, dw); });
 }
 
+// Runs the widest tile `repeats` times in every thread, its operands in the first cache; returns the operations.
+PYQ8_API int64_t pyq8_peak(int index, int64_t repeats) {
+  std::lock_guard<std::mutex> guard(pyq8::lock);
+  constexpr int64_t kSteps = 64;
+  const Isa& isa = isa_of(index);
+  workspace().begin();
+  const int width = kVectors * isa.lanes;
+  parallel(threads(), [&](int64_t, int id) {
+    Worker& worker = workspace().workers[size_t(id)];
+    const int64_t w = kSteps * width * 4, x = kSteps * isa.rows * 4, offset = 0;
+    char* const memory = static_cast<char*>(worker.operand.bytes(size_t(w + x)));
+    std::fill_n(memory, w + x, char(0));
+    Tile t{};
+    t.x = t.next = memory + w;
+    t.row = 4;
+    t.step = isa.rows * 4;
+    t.offsets = &offset;
+    t.taps = 1;
+    t.steps = t.chain = kSteps;
+    t.w = memory;
+    t.sums = worker.sums;
+    for (int64_t i = 0; i < repeats; ++i) isa.tiles[isa.rows - 1](t);
+  });
+  return repeats * threads() * kSteps * width * isa.rows * 4;
+}
+
 PYQ8_API float pyq8_absmax(int isa, const float* x, int64_t n) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
   std::vector<float> most(size_t((n + kPiece - 1) / kPiece));

@@ -7,7 +7,7 @@ namespace pyq8 {
 
 namespace {
 
-constexpr int64_t kFinest = 8, kGranules = 64;
+constexpr int64_t kFinest = 8, kGranules = 16;
 constexpr int64_t kMost = INT32_MAX;
 
 using Sums = std::vector<int64_t>;

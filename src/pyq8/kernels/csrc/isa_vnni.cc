@@ -3,6 +3,7 @@
 
 #include "kernels.h"
 #include "loops.h"
+#include "loops_avx512.h"
 #include "table.h"
 
 namespace {
@@ -26,7 +27,8 @@ struct VnniInt16 {
   static PYQ8_INLINE Real load(const float* from) { return _mm512_loadu_ps(from); }
   static PYQ8_INLINE Real add(Real a, Real b) { return _mm512_add_ps(a, b); }
   static PYQ8_INLINE Real mul(Real a, Real b) { return _mm512_mul_ps(a, b); }
-  static PYQ8_INLINE Real larger(Real peak, Real v) { return _mm512_max_ps(_mm512_abs_ps(v), peak); }
+  // The larger magnitude, its sign cleared.
+  static PYQ8_INLINE Real larger(Real peak, Real v) { return _mm512_range_ps(peak, v, 0b1011); }
   static PYQ8_INLINE Real first(Real v, int n) { return _mm512_maskz_mov_ps(mask(n), v); }
   static PYQ8_INLINE void store(float* to, Real v) { _mm512_storeu_ps(to, v); }
   static PYQ8_INLINE void stream(float* to, Real v) { _mm512_stream_ps(to, v); }
@@ -42,5 +44,5 @@ constexpr Tiles<VnniInt16, kRowsWide, 2 * kVectors> kTilesWide;
 
 }  // namespace
 
-const Isa kVnni = {"vnni", VnniInt16::kLanes, kRows, kRowsWide, kTiles.of, kTilesWide.of, interleave_plain, transpose_plain,
-                   magnitudes_plain, absmax_plain, absmax16_plain, quantize_plain};
+const Isa kVnni = {"vnni", VnniInt16::kLanes, kRows, kRowsWide, kTiles.of, kTilesWide.of, interleave_avx512, transpose_plain,
+                   magnitudes_avx512, absmax_plain, absmax16_plain, quantize_avx512};

@@ -11,6 +11,7 @@ constexpr int64_t kOutside = INT64_MIN;  // the offset of a tap that is outside 
 // One call of a register tile. All pointers but `out` and `bias` are to packed or padded memory.
 struct Tile {
   const void* x;           // row 0, step 0 of the operand that is broadcast
+  const void* next;        // what comes after this call, fetched into the cache 64 bytes a step
   int64_t row;             // bytes from row to row of x
   int64_t step;            // bytes from step to step of x within a tap
   const int64_t* offsets;  // [taps] bytes from x to where a tap's steps begin, or kOutside
@@ -39,8 +40,9 @@ struct Isa {
   int rows_wide;                            // of the widest tile of 2 * kVectors vectors, 0 for none
   const TileFunction* tiles;                // [rows]: of 1 to `rows` rows
   const TileFunction* tiles_wide;           // [rows_wide]
-  // to[step][width][2] = pixels[2 step], pixels[2 step + 1] of `channels` channels, zeros behind; null is a pixel of zeros.
-  void (*interleave)(const int16_t* const* pixels, int64_t steps, int channels, int width, int16_t* to);
+  // to[step][width][2] = pixels[2 step][c], pixels[2 step + 1][c], the next `width` channels `panel` numbers further on, and
+  // so on for all channels, zeros behind them.
+  void (*interleave)(const int16_t* const* pixels, int64_t steps, int64_t channels, int width, int64_t panel, int16_t* to);
   // to[step][width][2] = from[lane * stride + 2 step], + 1 for `lanes` lanes and `count` numbers, zeros behind.
   void (*transpose)(const int16_t* from, int64_t stride, int lanes, int64_t count, int width, int16_t* to);
   // sums[lane] = sum of |x| over n steps of x[step][width][2]; returns max|x|.

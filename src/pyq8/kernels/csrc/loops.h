@@ -7,19 +7,23 @@
 
 namespace {
 
-void interleave_plain(const int16_t* const* pixels, int64_t steps, int channels, int width, int16_t* to) {
+inline void interleave_plain(const int16_t* const* pixels, int64_t steps, int64_t channels, int width, int64_t panel,
+                             int16_t* to) {
   for (int64_t s = 0; s < steps; ++s) {
-    const int16_t *a = pixels[2 * s], *b = pixels[2 * s + 1];
-    for (int c = 0; c < channels; ++c) {
-      to[2 * c] = a ? a[c] : int16_t(0);
-      to[2 * c + 1] = b ? b[c] : int16_t(0);
+    for (int64_t first = 0; first < channels; first += width) {
+      const int16_t *a = pixels[2 * s] + first, *b = pixels[2 * s + 1] + first;
+      const int64_t n = channels - first < width ? channels - first : width;
+      int16_t* const place = to + first / width * panel + s * 2 * width;
+      for (int64_t c = 0; c < n; ++c) {
+        place[2 * c] = a[c];
+        place[2 * c + 1] = b[c];
+      }
+      for (int64_t c = 2 * n; c < 2 * width; ++c) place[c] = 0;
     }
-    for (int c = 2 * channels; c < 2 * width; ++c) to[c] = 0;
-    to += 2 * width;
   }
 }
 
-void transpose_plain(const int16_t* from, int64_t stride, int lanes, int64_t count, int width, int16_t* to) {
+inline void transpose_plain(const int16_t* from, int64_t stride, int lanes, int64_t count, int width, int16_t* to) {
   for (int64_t i = 0; i < count; i += 2) {
     for (int lane = 0; lane < lanes; ++lane) {
       to[2 * lane] = from[lane * stride + i];
@@ -30,7 +34,7 @@ void transpose_plain(const int16_t* from, int64_t stride, int lanes, int64_t cou
   }
 }
 
-int magnitudes_plain(const int16_t* x, int64_t steps, int width, int32_t* sums) {
+inline int magnitudes_plain(const int16_t* x, int64_t steps, int width, int32_t* sums) {
   int most = 0;
   for (int lane = 0; lane < width; ++lane) sums[lane] = 0;
   for (int64_t s = 0; s < steps; ++s) {
@@ -47,7 +51,7 @@ int magnitudes_plain(const int16_t* x, int64_t steps, int width, int32_t* sums) 
 }
 
 // Of non-negative floats the bits have the order of the numbers, and NaN is above infinity.
-float absmax_plain(const float* x, int64_t n) {
+inline float absmax_plain(const float* x, int64_t n) {
   uint32_t most = 0;
   for (int64_t i = 0; i < n; ++i) {
     uint32_t bits;
@@ -60,7 +64,7 @@ float absmax_plain(const float* x, int64_t n) {
   return result;
 }
 
-int absmax16_plain(const int16_t* x, int64_t n) {
+inline int absmax16_plain(const int16_t* x, int64_t n) {
   int low = 0, high = 0;
   for (int64_t i = 0; i < n; ++i) {
     low = low < x[i] ? low : x[i];
@@ -69,7 +73,7 @@ int absmax16_plain(const int16_t* x, int64_t n) {
   return -low > high ? -low : high;
 }
 
-void quantize_plain(const float* x, int64_t n, const float* scale, int limit, int16_t* to) {
+inline void quantize_plain(const float* x, int64_t n, const float* scale, int limit, int16_t* to) {
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, half to even
   const float most = float(limit);
   for (int64_t i = 0; i < n; ++i) {

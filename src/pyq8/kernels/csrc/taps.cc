@@ -109,6 +109,7 @@ const int16_t* pack_weights(const Plan& plan, const Weights& from) {
   const TapConv& c = plan.conv;
   const int64_t taps = int64_t(c.taps.size()), of_step = plan.width * 2;
   int16_t* const packed = workspace().packed.of<int16_t>(c.groups * plan.blocks * taps * plan.steps * of_step);
+  const int16_t* const zeros = workspace().zeros(plan.width);
   parallel(c.groups * plan.blocks * taps, [&](int64_t task, int worker) {
     const int64_t slot = c.taps[size_t(task % taps)].slot;
     const int64_t block = task / taps % plan.blocks, group = task / taps / plan.blocks;
@@ -121,11 +122,11 @@ const int16_t* pack_weights(const Plan& plan, const Weights& from) {
       plan.isa.transpose(w, stride, lanes, c.channels, plan.width, to);
     } else {
       std::vector<const int16_t*>& rows = workspace().workers[size_t(worker)].pixels;
-      rows.assign(size_t(plan.steps * 2), nullptr);
+      rows.assign(size_t(plan.steps * 2), zeros);
       for (int64_t k = 0; k < c.channels; ++k) {
         rows[size_t(k)] = from.w + ((group * c.channels + k) * from.slots + slot) * from.channels + first;
       }
-      plan.isa.interleave(rows.data(), plan.steps, lanes, plan.width, to);
+      plan.isa.interleave(rows.data(), plan.steps, lanes, plan.width, 0, to);
     }
   });
   return packed;
@@ -166,31 +167,69 @@ int64_t tiles_of_task(const Plan& plan) {
   return std::max<int64_t>(1, std::min(fit, plan.tiles() * plan.conv.groups / (4 * threads())));
 }
 
+// Some tiles of one group, made ready once and run with every block of weights.
 class Task {
  public:
   Task(const Plan& plan, Pyq8Call& call, int64_t chain, const int16_t* packed, const float* bias, Worker& worker)
       : plan_(plan), call_(call), chain_(chain), packed_(packed), bias_(bias), worker_(worker) {}
 
   void run(int64_t group, int64_t first, int64_t last) {
-    const int64_t taps = int64_t(plan_.conv.taps.size());
-    char* const memory = static_cast<char*>(worker_.operand.bytes(size_t((last - first) * plan_.tile_bytes)));
-    worker_.offsets.resize(size_t((last - first) * taps));
-    for (int64_t index = first; index < last; ++index) {
-      const Place at(plan_, index);
-      const bool read = direct(plan_, at);
-      if (!read) pack_tile(plan_, at, group, memory + (index - first) * plan_.tile_bytes);
-      set_offsets(at, read, &worker_.offsets[size_t((index - first) * taps)]);
+    const int64_t taps = int64_t(plan_.conv.taps.size()), n = last - first;
+    char* const memory = static_cast<char*>(worker_.operand.bytes(size_t(n * plan_.tile_bytes)));
+    worker_.offsets.resize(size_t(n * taps));
+    worker_.tiles.assign(size_t(n), Tile{});
+    worker_.rows.resize(size_t(n));
+    for (int64_t i = 0; i < n; ++i) {
+      const Place at(plan_, first + i);
+      worker_.rows[size_t(i)] = int(at.pixels);
+      prepare(group, at, memory + i * plan_.tile_bytes, &worker_.offsets[size_t(i * taps)], worker_.tiles[size_t(i)]);
     }
-    const int64_t stride = plan_.wide ? 2 : 1;
-    for (int64_t block = 0; block < plan_.blocks; block += stride) {
-      for (int64_t index = first; index < last; ++index) {
-        one(group, block, Place(plan_, index), memory + (index - first) * plan_.tile_bytes,
-            &worker_.offsets[size_t((index - first) * taps)]);
+    // What is packed was just written; what is read in place comes from far away the first time.
+    for (int64_t i = 0; i + 1 < n; ++i) {
+      const Tile& next = worker_.tiles[size_t(i + 1)];
+      worker_.tiles[size_t(i)].next = static_cast<const char*>(next.x) + start(next);
+    }
+    for (int64_t block = 0; block < plan_.blocks; block += plan_.wide ? 2 : 1) {
+      for (int64_t i = 0; i < n; ++i) {
+        Tile& t = worker_.tiles[size_t(i)];
+        one(group, block, t, worker_.rows[size_t(i)]);
+        if (block == 0) t.next = static_cast<const char*>(t.x) + start(t);
       }
     }
   }
 
  private:
+  static int64_t start(const Tile& t) {
+    int64_t tap = 0;
+    while (tap + 1 < t.taps && t.offsets[tap] == kOutside) ++tap;
+    return t.offsets[tap] == kOutside ? 0 : t.offsets[tap];
+  }
+
+  // Everything that is the same for all blocks of weights; x is packed into `memory` where it has to be.
+  void prepare(int64_t group, const Place& at, char* memory, int64_t* offsets, Tile& t) {
+    const TapConv& c = plan_.conv;
+    const bool read = direct(plan_, at);
+    if (!read) pack_tile(plan_, at, group, memory);
+    const int64_t all = c.groups * c.channels;
+    t.x = read ? reinterpret_cast<const char*>(c.x + at.image * c.h * c.w * all + group * c.channels) : memory;
+    t.row = c.step_x * (read ? all * 2 : plan_.pixel_bytes);
+    t.step = 4;
+    t.offsets = offsets;
+    t.taps = int64_t(c.taps.size());
+    set_offsets(at, read, offsets);
+    t.next = static_cast<const char*>(t.x) + start(t);
+    t.steps = plan_.steps;
+    t.chain = chain_;
+    t.block = plan_.block_bytes;
+    t.sums = worker_.sums;
+    t.out = c.out + at.image * c.out_image + at.i * c.out_row + at.j * c.out_col + group * c.outputs;
+    t.out_row = c.out_col;
+    t.scale[0] = call_.scale[0];
+    t.scale[1] = call_.scale[1];
+    t.peak = worker_.peak;
+    t.stream = c.aligned && c.n * c.out_image * 4 >= kStream;
+  }
+
   void set_offsets(const Place& at, bool read, int64_t* to) const {
     const TapConv& c = plan_.conv;
     for (const Tap& tap : c.taps) {
@@ -206,32 +245,16 @@ class Task {
     }
   }
 
-  void one(int64_t group, int64_t block, const Place& at, const char* memory, const int64_t* offsets) {
-    const TapConv& c = plan_.conv;
-    const bool read = direct(plan_, at);
+  void one(int64_t group, int64_t block, Tile& t, int rows) {
+    const int64_t of_group = plan_.conv.outputs;
     const bool wide = plan_.wide && block + 1 < plan_.blocks;
-    const int64_t all = c.groups * c.channels;
-    Tile t;
-    t.x = read ? reinterpret_cast<const char*>(c.x + at.image * c.h * c.w * all + group * c.channels) : memory;
-    t.row = c.step_x * (read ? all * 2 : plan_.pixel_bytes);
-    t.step = 4;
-    t.offsets = offsets;
-    t.taps = int64_t(c.taps.size());
-    t.steps = plan_.steps;
-    t.chain = chain_;
     t.w = packed_ + (group * plan_.blocks + block) * plan_.block_bytes / 2;
-    t.block = plan_.block_bytes;
-    t.sums = worker_.sums;
-    t.resume = false;
-    t.out = c.out + at.image * c.out_image + at.i * c.out_row + at.j * c.out_col + group * c.outputs + block * plan_.width;
-    t.out_row = c.out_col;
-    t.width = int(std::min<int64_t>(c.outputs - block * plan_.width, plan_.width * (wide ? 2 : 1)));
-    t.scale[0] = call_.scale[0];
-    t.scale[1] = call_.scale[1];
+    t.width = int(std::min<int64_t>(of_group - block * plan_.width, plan_.width * (wide ? 2 : 1)));
     t.bias = bias_ ? bias_ + (group * plan_.blocks + block) * plan_.width : nullptr;
-    t.peak = worker_.peak;
-    t.stream = c.aligned && c.n * c.out_image * 4 >= kStream;
-    run_tile(plan_.isa, call_, t, int(at.pixels), wide);
+    float* const out = t.out;
+    t.out += block * plan_.width;
+    run_tile(plan_.isa, call_, t, rows, wide);
+    t.out = out;
   }
 
   const Plan& plan_;

@@ -30,8 +30,8 @@ PYQ8_INLINE void flush(typename Dot::Sum (&sums)[P][V], float* memory, bool firs
   }
 }
 
-// out = (float sum * scale[0]) * scale[1] + bias, and the largest |out|.
-template <class Dot, int P, int V>
+// out = (float sum * scale[0]) * scale[1] + bias, and the largest |out|; Plain: scale[1] is 1 and there is no bias.
+template <bool Plain, class Dot, int P, int V>
 PYQ8_INLINE void finish(typename Dot::Sum (&sums)[P][V], const Tile& t, bool alone) {
   typename Dot::Real peak = Dot::load(t.peak);
   const typename Dot::Real s0 = Dot::fill(t.scale[0]), s1 = Dot::fill(t.scale[1]);
@@ -43,21 +43,21 @@ PYQ8_INLINE void finish(typename Dot::Sum (&sums)[P][V], const Tile& t, bool alo
     for (int p = 0; p < P; ++p) {
       typename Dot::Real value = Dot::real(sums[p][v]);
       if (!alone) value = Dot::add(Dot::load(t.sums + (p * V + v) * Dot::kLanes), value);
-      value = Dot::mul(Dot::mul(value, s0), s1);
-      if (t.bias) value = Dot::add(value, Dot::load(t.bias + v * Dot::kLanes));
-      float* place = t.out + p * t.out_row + v * Dot::kLanes;
-      if (left >= Dot::kLanes) {
-        peak = Dot::larger(peak, value);
-        if (t.stream) {
-          Dot::stream(place, value);
-        } else {
-          Dot::store(place, value);
-        }
-      } else {
-        value = Dot::first(value, left);
-        peak = Dot::larger(peak, value);
-        Dot::store_first(place, value, left);
+      value = Dot::mul(value, s0);
+      if (!Plain) {
+        value = Dot::mul(value, s1);
+        if (t.bias) value = Dot::add(value, Dot::load(t.bias + v * Dot::kLanes));
       }
+      float* place = t.out + p * t.out_row + v * Dot::kLanes;
+      if (left < Dot::kLanes) {
+        value = Dot::first(value, left);
+        Dot::store_first(place, value, left);
+      } else if (t.stream) {
+        Dot::stream(place, value);
+      } else {
+        Dot::store(place, value);
+      }
+      peak = Dot::larger(peak, value);
     }
   }
   Dot::store(t.peak, peak);
@@ -65,7 +65,7 @@ PYQ8_INLINE void finish(typename Dot::Sum (&sums)[P][V], const Tile& t, bool alo
 
 template <class Dot, int P, int V>
 void tile(const Tile& t) {
-  constexpr int64_t kStep = 4 * Dot::kLanes * kVectors;
+  constexpr int64_t kLine = 64, kStep = 4 * Dot::kLanes * kVectors;
   typename Dot::Sum sums[P][V];
   PYQ8_UNROLL
   for (int p = 0; p < P; ++p) {
@@ -74,6 +74,7 @@ void tile(const Tile& t) {
   }
   const char* w = static_cast<const char*>(t.w);
   bool first = !t.resume;
+  const char* next = static_cast<const char*>(t.next);
   int64_t room = t.chain;  // steps before the next flush
   int64_t ahead = t.taps * t.steps;
   for (int64_t tap = 0; tap < t.taps; ++tap) {
@@ -95,6 +96,8 @@ void tile(const Tile& t) {
             for (int v = 0; v < V; ++v) Dot::dot(sums[p][v], row, weights[v]);
           }
           x += t.step;
+          __builtin_prefetch(next);
+          next += kLine;
         }
       }
       w += n * kStep;
@@ -108,10 +111,12 @@ void tile(const Tile& t) {
       }
     }
   }
-  if (t.out) {
-    finish<Dot, P, V>(sums, t, first);
-  } else {
+  if (!t.out) {
     flush<Dot, P, V>(sums, t.sums, first);
+  } else if (t.scale[1] == 1 && !t.bias) {
+    finish<true, Dot, P, V>(sums, t, first);
+  } else {
+    finish<false, Dot, P, V>(sums, t, first);
   }
 }
 
