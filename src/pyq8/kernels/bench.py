@@ -104,9 +104,7 @@ def _ours(conv: Conv, x: Float32, w: Float32, dy: Float32, bits: int) -> dict[st
 
     def backward_data() -> Any:
         a = integers("dy", dy)
-        return kernels.conv_backward_data(
-            a, held["w"][0], scale=scale("dy", "w"), input_hw=(conv.h, conv.w), **options
-        )
+        return kernels.conv_backward_data(a, held["w"][0], scale=scale("dy", "w"), input_hw=(conv.h, conv.w), **options)
 
     def backward_weight() -> Any:
         return kernels.conv_backward_weight(

@@ -12,7 +12,7 @@ from pyq8.errors import UsageError
 
 NAMES = "libpyq8_kernels.so", "libpyq8_kernels.dev.so"
 """Installed, and built into the source tree by `make kernels`."""
-VERSION = 1
+VERSION = 2
 """Of the C interface, csrc/api.cc."""
 REFERENCE = "reference"
 
@@ -100,3 +100,7 @@ def _declare(library: ctypes.CDLL) -> None:
     library.pyq8_absmax16.argtypes = [number, pointer, whole]
     library.pyq8_quantize.argtypes = [number, pointer, whole, pointer, number, pointer]
     library.pyq8_quantize.restype = None
+    library.pyq8_moments.argtypes = [number, pointer, whole, whole, pointer]
+    library.pyq8_normalize.argtypes, library.pyq8_normalize.restype = [number, *[pointer] * 4], None
+    library.pyq8_norm_backward_sums.argtypes = [number, *[pointer] * 4]
+    library.pyq8_norm_backward.argtypes, library.pyq8_norm_backward.restype = [number, *[pointer] * 7], None

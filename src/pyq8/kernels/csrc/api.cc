@@ -1,12 +1,12 @@
 // The C interface, as library.py declares it. One call runs at a time; the others wait.
 #include <algorithm>
 #include <exception>
-#include <mutex>
 #include <new>
 #include <vector>
 
 #include "call.h"
 #include "data.h"
+#include "lock.h"
 #include "threads.h"
 #include "weight.h"
 #include "workspace.h"
@@ -15,8 +15,6 @@
 
 namespace pyq8 {
 namespace {
-
-std::mutex lock;
 
 const Isa& isa_of(int index) {
   int count;
@@ -50,7 +48,7 @@ void pieces(int64_t n, F f) {
 
 using namespace pyq8;
 
-PYQ8_API int pyq8_version() { return 1; }
+PYQ8_API int pyq8_version() { return 2; }
 
 PYQ8_API const char* pyq8_isa_name(int index) {
   int count;

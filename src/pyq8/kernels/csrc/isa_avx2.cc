@@ -3,6 +3,7 @@
 
 #include "kernels.h"
 #include "loops.h"
+#include "norm_loops.h"
 #include "table.h"
 
 namespace {
@@ -46,3 +47,5 @@ constexpr Tiles<Avx2Int16, kRows, kVectors> kTiles;
 
 const Isa kAvx2 = {"avx2", Avx2Int16::kLanes, kRows, 0, kTiles.of, nullptr, interleave_plain, transpose_plain,
                    magnitudes_plain, absmax_plain, absmax16_plain, quantize_plain};
+
+const NormLoops kNormAvx2 = kNormLoops;

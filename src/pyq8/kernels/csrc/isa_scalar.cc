@@ -4,6 +4,7 @@
 
 #include "kernels.h"
 #include "loops.h"
+#include "norm_loops.h"
 #include "table.h"
 
 namespace {
@@ -59,3 +60,5 @@ constexpr Tiles<PlainInt16, kRows, kVectors> kTiles;
 
 const Isa kScalar = {"scalar", PlainInt16::kLanes, kRows, 0, kTiles.of, nullptr, interleave_plain, transpose_plain,
                      magnitudes_plain, absmax_plain, absmax16_plain, quantize_plain};
+
+const NormLoops kNormScalar = kNormLoops;

@@ -4,6 +4,7 @@
 #include "kernels.h"
 #include "loops.h"
 #include "loops_avx512.h"
+#include "norm_loops.h"
 #include "table.h"
 
 namespace {
@@ -46,3 +47,5 @@ constexpr Tiles<VnniInt16, kRowsWide, 2 * kVectors> kTilesWide;
 
 const Isa kVnni = {"vnni", VnniInt16::kLanes, kRows, kRowsWide, kTiles.of, kTilesWide.of, interleave_avx512, transpose_plain,
                    magnitudes_avx512, absmax_plain, absmax16_plain, quantize_avx512};
+
+const NormLoops kNormVnni = kNormLoops;
