@@ -63,6 +63,31 @@ def test_what_is_not_finite_is_not_missed(value: float) -> None:
     assert np.isnan(found) if np.isnan(value) else found == np.inf
 
 
+@pytest.mark.parametrize("guess", [None, -12, -3, 0, 40])
+def test_a_guess_changes_no_result(guess: int | None) -> None:
+    x = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
+    x[12_345] = 9.5
+    mantissas, exponent = kernels.quantize_tensor(x, 13, guess=guess)
+    assert exponent == 4 - 13
+    assert np.array_equal(mantissas, kernels.quantize(x, exponent, 13))
+    assert mantissas.max() == 9.5 * 2**9
+
+
+@pytest.mark.parametrize("guess", [None, 0])
+def test_zeros_have_exponent_0(guess: int | None) -> None:
+    mantissas, exponent = kernels.quantize_tensor(np.zeros((3, 2), np.float32), 15, guess=guess)
+    assert exponent == 0 and mantissas.tolist() == [[0, 0]] * 3
+
+
+@pytest.mark.parametrize("guess", [None, -10])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused(value: float, guess: int | None) -> None:
+    x = np.ones(100, np.float32)
+    x[70] = value
+    with pytest.raises(DataError, match="NaN or infinity"):
+        kernels.quantize_tensor(x, 13, guess=guess)
+
+
 def test_nothing_has_no_magnitude() -> None:
     assert kernels.absmax(np.zeros((0, 3), np.float32)) == 0
     assert kernels.absmax(np.array([-1e-45], np.float32)) == np.float32(1e-45)

@@ -18,6 +18,7 @@ from pyq8.kernels.operators import (
     gemm,
     overflows,
     quantize,
+    quantize_tensor,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "isas",
     "overflows",
     "quantize",
+    "quantize_tensor",
     "reason",
     "safe_chain",
     "set_threads",

@@ -1,7 +1,7 @@
 """INT16 convolutions against FP32 ones of PyTorch: every distinct convolution of ResNet-50 behind the first.
 
-The quantization of the operands is part of the time, where a training step does it: x and w in the forward convolution, dy
-in the gradient of the input; the gradient of the weight takes what both have left.
+The quantization of the operands is part of the time, where a training step does it: x and w in the forward convolution,
+dy in the gradient of the input; the gradient of the weight takes what both have left.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def _ours(conv: Conv, x: Float32, w: Float32, dy: Float32, bits: int) -> dict[st
     held: dict[str, tuple[Int16, int]] = {}
 
     def integers(name: str, array: Float32) -> Int16:
-        exponent = math.frexp(kernels.absmax(array))[1] - bits
-        held[name] = kernels.quantize(array, exponent, bits), exponent
+        guess = held[name][1] if name in held else None  # of the round before, as in training
+        held[name] = kernels.quantize_tensor(array, bits, guess=guess)
         return held[name][0]
 
     def scale(a: str, b: str) -> float:

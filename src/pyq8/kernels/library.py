@@ -99,7 +99,7 @@ def _declare(library: ctypes.CDLL) -> None:
     library.pyq8_absmax.argtypes, library.pyq8_absmax.restype = [number, pointer, whole], ctypes.c_float
     library.pyq8_absmax16.argtypes = [number, pointer, whole]
     library.pyq8_quantize.argtypes = [number, pointer, whole, pointer, number, pointer]
-    library.pyq8_quantize.restype = None
+    library.pyq8_quantize.restype = ctypes.c_float
     library.pyq8_moments.argtypes = [number, pointer, whole, whole, pointer]
     library.pyq8_normalize.argtypes, library.pyq8_normalize.restype = [number, *[pointer] * 4], None
     library.pyq8_norm_backward_sums.argtypes = [number, *[pointer] * 4]

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8.kernels import library
+from pyq8.kernels.memory import empty
 from pyq8.kernels.operators import _address, _demand, _factors, _index, _lib
 from pyq8.kernels.reference import Float32, Int16
 
@@ -185,7 +186,7 @@ class _CNorm(ctypes.Structure):
 
 
 def _results(shape: tuple[int, ...], real: bool, mantissas: Mantissas | None) -> tuple[Float32 | None, Int16 | None]:
-    return np.empty(shape, np.float32) if real else None, np.empty(shape, np.int16) if mantissas else None
+    return empty(shape, np.float32) if real else None, empty(shape, np.int16) if mantissas else None
 
 
 def _addresses(*arrays: npt.NDArray[Any] | None) -> Iterator[ctypes.c_void_p]:

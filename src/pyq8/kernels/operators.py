@@ -14,6 +14,7 @@ from pyq8.errors import DataError, UsageError
 from pyq8.kernels import library, reference
 from pyq8.kernels.chain import LIMIT
 from pyq8.kernels.geometry import Conv, Padding, Pair
+from pyq8.kernels.memory import empty
 from pyq8.kernels.reference import Float32, Int16
 
 _overflows = 0
@@ -222,19 +223,39 @@ def quantize(x: Float32, exponent: int, bits: int, *, out: Int16 | None = None) 
         UsageError: bits outside 1..15.
         DataError: an array of another shape, type or layout.
     """
-    if not 1 <= bits <= 15:
-        raise UsageError(f"{bits} magnitude bits: an int16 mantissa has 1 to 15")
-    _demand("x", x, np.float32, x.shape)
-    if out is not None:
-        _demand("out", out, np.int16, x.shape)
-    isa = library.chosen()
-    if isa == library.REFERENCE:
-        result = reference.quantize(x, exponent, bits)
-        return result if out is None else _copied(result, out)
-    result = np.empty(x.shape, dtype=np.int16) if out is None else out
-    factors = (ctypes.c_float * 2)(*_factors(math.ldexp(1.0, max(-250, min(250, -exponent)))))
-    _lib().pyq8_quantize(_index(isa), _address(x), x.size, factors, 2**bits - 1, _address(result))
-    return result
+    _check_quantized(x, bits, out)
+    return _quantize(x, exponent, bits, out)[0]
+
+
+def quantize_tensor(x: Float32, bits: int, *, guess: int | None = None, out: Int16 | None = None) -> tuple[Int16, int]:
+    """`quantize` at the exponent at which max|x| fills the bits: 2^(bits-1) <= max|x| / 2^exponent < 2^bits.
+
+    With a guess of that exponent, which in training is that of the step before, x is read only once where it is right.
+
+    Args:
+        x: float32, any shape.
+        bits: magnitude bits, 1 to 15.
+        guess: of the exponent; it changes the time, not the result.
+        out: int16 of x's shape to write to.
+
+    Returns:
+        int16 mantissas of x's shape, and their exponent; of zeros 0.
+
+    Raises:
+        UsageError: bits outside 1..15.
+        DataError: x holds NaN or infinity, or is of another type or layout.
+    """
+    _check_quantized(x, bits, out)
+    if guess is not None:
+        out, most = _quantize(x, guess, bits, out)
+    else:
+        most = absmax(x)
+    if not math.isfinite(most):
+        raise DataError("a tensor holds NaN or infinity, which no fixed point number can be; look where they come from")
+    exponent = math.frexp(most)[1] - bits if most else 0
+    if out is None or exponent != guess:
+        out, _ = _quantize(x, exponent, bits, out)
+    return out, exponent
 
 
 def absmax(x: Float32) -> float:
@@ -286,7 +307,7 @@ def _run(
         result = fallback(conv, numbers, *arrays)
         _overflows += numbers.overflows if check else 0
         return (result if out is None else _copied(result, out)), float(np.max(np.abs(result)))
-    result = np.empty(shape, dtype=np.float32) if out is None else out
+    result = empty(shape, np.float32) if out is None else out
     call = library.CCall((ctypes.c_float * 2)(*factors), 0, _index(isa), (chain or 0) // 2, bound, 0 if check else -1)
     sizes = library.CConv(
         *(conv.n, conv.h, conv.w, conv.c, conv.k, conv.r, conv.s, conv.ho, conv.wo, *conv.stride),
@@ -299,6 +320,26 @@ def _run(
         raise MemoryError(f"pyq8.kernels: no memory for a {name} convolution of {conv}")
     _overflows += call.overflows if check else 0
     return result, float(call.peak)
+
+
+def _check_quantized(x: Float32, bits: int, out: Int16 | None) -> None:
+    if not 1 <= bits <= 15:
+        raise UsageError(f"{bits} magnitude bits: an int16 mantissa has 1 to 15")
+    _demand("x", x, np.float32, x.shape)
+    if out is not None:
+        _demand("out", out, np.int16, x.shape)
+
+
+def _quantize(x: Float32, exponent: int, bits: int, out: Int16 | None) -> tuple[Int16, float]:
+    """The mantissas, and max|x|."""
+    isa = library.chosen()
+    if isa == library.REFERENCE:
+        result = reference.quantize(x, exponent, bits)
+        return (result if out is None else _copied(result, out)), reference.absmax(x)
+    result = empty(x.shape, np.int16) if out is None else out
+    factors = (ctypes.c_float * 2)(*_factors(math.ldexp(1.0, max(-250, min(250, -exponent)))))
+    most = _lib().pyq8_quantize(_index(isa), _address(x), x.size, factors, 2**bits - 1, _address(result))
+    return result, float(most)
 
 
 def _factors(scale: float) -> tuple[float, float]:

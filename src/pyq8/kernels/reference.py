@@ -113,7 +113,8 @@ def conv_backward_weight(conv: Conv, numbers: Numbers, x: Int16, dy: Int16) -> F
 def quantize(x: Float32, exponent: int, bits: int) -> Int16:
     """round_half_even(x / 2^exponent), clamped to +-(2^bits - 1)."""
     limit = 2**bits - 1
-    return np.clip(np.rint(np.ldexp(x.astype(np.float64), -exponent)), -limit, limit).astype(np.int16)
+    with np.errstate(invalid="ignore"):  # what is not finite, absmax finds
+        return np.clip(np.rint(np.ldexp(x.astype(np.float64), -exponent)), -limit, limit).astype(np.int16)
 
 
 def absmax(x: Float32) -> float:

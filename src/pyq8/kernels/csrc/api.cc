@@ -114,7 +114,13 @@ PYQ8_API int pyq8_absmax16(int isa, const int16_t* x, int64_t n) {
   return most.empty() ? 0 : *std::max_element(most.begin(), most.end());
 }
 
-PYQ8_API void pyq8_quantize(int isa, const float* x, int64_t n, const float* scale, int limit, int16_t* to) {
+// Returns max|x|.
+PYQ8_API float pyq8_quantize(int isa, const float* x, int64_t n, const float* scale, int limit, int16_t* to) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
-  pieces(n, [&](int64_t, int64_t first, int64_t count) { isa_of(isa).quantize(x + first, count, scale, limit, to + first); });
+  const bool stream = n * 2 >= kStream && reinterpret_cast<uintptr_t>(to) % 64 == 0;
+  std::vector<float> most(size_t((n + kPiece - 1) / kPiece));
+  pieces(n, [&](int64_t i, int64_t first, int64_t count) {
+    most[size_t(i)] = isa_of(isa).quantize(x + first, count, scale, limit, to + first, stream);
+  });
+  return isa_of(isa).absmax(most.data(), int64_t(most.size()));
 }

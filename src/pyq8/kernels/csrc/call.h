@@ -25,6 +25,8 @@ struct Pyq8Call {
 
 namespace pyq8 {
 
+constexpr int64_t kStream = 4 << 20;  // bytes of a result that the caches do not keep anyway
+
 // The instruction sets of this build that this processor has, best first.
 const Isa* const* isas(int* count);
 

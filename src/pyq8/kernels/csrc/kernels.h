@@ -47,10 +47,11 @@ struct Isa {
   void (*transpose)(const int16_t* from, int64_t stride, int lanes, int64_t count, int width, int16_t* to);
   // sums[lane] = sum of |x| over n steps of x[step][width][2]; returns max|x|.
   int (*magnitudes)(const int16_t* x, int64_t steps, int width, int32_t* sums);
-  float (*absmax)(const float* x, int64_t n);  // NaN or infinity where x holds one
+  float (*absmax)(const float* x, int64_t n);  // NaN where x holds one
   int (*absmax16)(const int16_t* x, int64_t n);
-  // to = round_half_even((x * scale[0]) * scale[1]), clamped to +-limit
-  void (*quantize)(const float* x, int64_t n, const float* scale, int limit, int16_t* to);
+  // to = round_half_even((x * scale[0]) * scale[1]), clamped to +-limit; returns absmax. stream: store past the caches, to
+  // memory aligned to the vector.
+  float (*quantize)(const float* x, int64_t n, const float* scale, int limit, int16_t* to, bool stream);
 };
 
 extern const Isa kScalar;

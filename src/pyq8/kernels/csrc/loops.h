@@ -51,17 +51,25 @@ inline int magnitudes_plain(const int16_t* x, int64_t steps, int width, int32_t*
 }
 
 // Of non-negative floats the bits have the order of the numbers, and NaN is above infinity.
+inline uint32_t magnitude_bits(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  return bits & 0x7fffffffu;
+}
+
+inline float from_bits(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+
 inline float absmax_plain(const float* x, int64_t n) {
   uint32_t most = 0;
   for (int64_t i = 0; i < n; ++i) {
-    uint32_t bits;
-    std::memcpy(&bits, x + i, 4);
-    bits &= 0x7fffffffu;
+    const uint32_t bits = magnitude_bits(x[i]);
     most = most > bits ? most : bits;
   }
-  float result;
-  std::memcpy(&result, &most, 4);
-  return result;
+  return from_bits(most);
 }
 
 inline int absmax16_plain(const int16_t* x, int64_t n) {
@@ -73,15 +81,19 @@ inline int absmax16_plain(const int16_t* x, int64_t n) {
   return -low > high ? -low : high;
 }
 
-inline void quantize_plain(const float* x, int64_t n, const float* scale, int limit, int16_t* to) {
+inline float quantize_plain(const float* x, int64_t n, const float* scale, int limit, int16_t* to, bool) {
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, half to even
-  const float most = float(limit);
+  const float high = float(limit), low = -high;
+  uint32_t most = 0;
   for (int64_t i = 0; i < n; ++i) {
+    const uint32_t bits = magnitude_bits(x[i]);
+    most = most > bits ? most : bits;
     float value = x[i] * scale[0] * scale[1];
-    value = value > most ? most : value;
-    value = value < -most ? -most : value;
+    value = value < high ? value : high;  // in this order NaN becomes a number too
+    value = value > low ? value : low;
     to[i] = int16_t(value + kRound - kRound);
   }
+  return from_bits(most);
 }
 
 }  // namespace

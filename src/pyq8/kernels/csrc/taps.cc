@@ -11,7 +11,6 @@ namespace {
 
 constexpr int64_t kCache = 192 << 10;     // bytes of x that the tiles of a task may take: they are read once a block of weights
 constexpr int64_t kPage = 4096;           // rows of a tile this far apart fall into one set of the first cache
-constexpr int64_t kStream = 4 << 20;      // bytes of a result that is not kept in the caches anyway
 
 int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
