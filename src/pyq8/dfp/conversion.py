@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pyq8.dfp.layers import DfpConv2d, DfpLinear
+from pyq8.dfp.operand import Settings
 from pyq8.dfp.options import Bits
 from pyq8.errors import ModelError, UsageError
 
@@ -78,7 +79,7 @@ def convert(
             layer.dfp_reason = reasons[name]  # type: ignore[assignment]
         else:
             layer.__class__ = _DFP[type(layer)]
-            layer.dfp_name, layer.dfp_bits = name, bits or Bits()  # type: ignore[assignment]
+            layer.dfp = Settings(name, bits or Bits())  # type: ignore[assignment]
     return module
 
 
@@ -86,7 +87,7 @@ def revert(module: nn.Module) -> nn.Module:
     """Make every layer compute in FP32 again, in place; what an exporter needs. Returns the module itself."""
     for _, layer in _layers(module):
         layer.__class__ = _PLAIN.get(type(layer), type(layer))
-        for remembered in ("dfp_name", "dfp_bits", "dfp_reason"):
+        for remembered in ("dfp", "dfp_reason"):
             layer.__dict__.pop(remembered, None)
     return module
 

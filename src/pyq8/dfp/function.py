@@ -1,24 +1,16 @@
-"""The three convolutions of a training step in INT16, as one torch function; a linear layer is a 1x1 convolution."""
+"""A convolution in INT16 as a torch function; a linear layer is a 1x1 convolution."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pyq8 import kernels
-from pyq8.dfp.operand import Operand, quantize
-
-
-class Geometry(NamedTuple):
-    """How a convolution walks over the image; padding is (top, left, bottom, right)."""
-
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
+from pyq8.dfp import convolution
+from pyq8.dfp.convolution import Geometry
+from pyq8.dfp.operand import Operand, Settings
 
 
 class Convolution(torch.autograd.Function):
@@ -37,22 +29,13 @@ class Convolution(torch.autograd.Function):
         qx: Operand,
         qw: Operand,
         geometry: Geometry,
-        gradient_bits: int,
-        name: str,
+        settings: Settings,
     ) -> Tensor:
         """[N, K, Ho, Wo], channels-last in memory, or [..., K]."""
-        ctx.save_for_backward(qx.mantissa, qw.mantissa)
-        ctx.exponents = qx.exponent, qw.exponent
+        keep_operands(ctx, qx, qw)
         ctx.x_shape, ctx.linear = x.shape, weight.dim() == 2
-        ctx.bound, ctx.geometry, ctx.bits, ctx.name = qx.bound, geometry, gradient_bits, name
-        y, _ = kernels.conv_forward(
-            qx.mantissa.numpy(),
-            qw.mantissa.numpy(),
-            scale=2.0 ** (qx.exponent + qw.exponent),
-            bias=None if bias is None else bias.detach().contiguous().numpy(),
-            bound=qx.bound,
-            **geometry._asdict(),
-        )
+        ctx.geometry, ctx.settings = geometry, settings
+        y = convolution.forward(qx, qw, None if bias is None else bias.detach().contiguous().numpy(), geometry)
         return torch.from_numpy(y.reshape(*x.shape[:-1], -1) if ctx.linear else y.transpose(0, 3, 1, 2))
 
     @staticmethod
@@ -60,34 +43,35 @@ class Convolution(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         """dx, dweight, dbias: the convolutions in INT16, the sum for the bias in FP32."""
         wants_dx, wants_dw, wants_db = ctx.needs_input_grad[:3]
-        mantissa_x, mantissa_w = ctx.saved_tensors
-        exponent_x, exponent_w = ctx.exponents
         dx = dw = None
         dy = as_pixels(dy, ctx.linear).contiguous()
         if wants_dx or wants_dw:
-            qdy = quantize(dy, ctx.bits, f"{ctx.name}: the gradient of its output")
-        if wants_dx:
-            found, _ = kernels.conv_backward_data(
-                qdy.mantissa.numpy(),
-                mantissa_w.numpy(),
-                scale=2.0 ** (qdy.exponent + exponent_w),
-                input_hw=(mantissa_x.shape[1], mantissa_x.shape[2]),
-                bound=qdy.bound,
-                **ctx.geometry._asdict(),
-            )
-            dx = torch.from_numpy(found.reshape(ctx.x_shape) if ctx.linear else found.transpose(0, 3, 1, 2))
-        if wants_dw:
-            found, _ = kernels.conv_backward_weight(
-                mantissa_x.numpy(),
-                qdy.mantissa.numpy(),
-                scale=2.0 ** (qdy.exponent + exponent_x),
-                kernel_hw=(mantissa_w.shape[1], mantissa_w.shape[2]),
-                bound=ctx.bound,
-                **ctx.geometry._asdict(),
-            )
-            dw = torch.from_numpy(found.reshape(len(found), -1) if ctx.linear else found.transpose(0, 3, 1, 2))
+            dx, dw = gradients(ctx, ctx.settings.quantize(dy, "gradient"))
+            if ctx.linear:
+                dx = None if dx is None else dx.permute(0, 2, 3, 1).reshape(ctx.x_shape)
+                dw = None if dw is None else dw[:, :, 0, 0]
         db = dy.sum(dim=(0, 1, 2)) if wants_db else None
-        return dx, dw, db, None, None, None, None, None
+        return dx, dw, db, None, None, None, None
+
+
+def keep_operands(ctx: Any, qx: Operand, qw: Operand, *more: Tensor) -> None:
+    """For `gradients`; `more` are the first of ctx.saved_tensors."""
+    ctx.save_for_backward(*more, qx.mantissa, qw.mantissa)
+    ctx.operands = (qx.exponent, qx.bound), (qw.exponent, qw.bound)
+
+
+def gradients(ctx: Any, qdy: Operand) -> tuple[Tensor | None, Tensor | None]:
+    """dx [N, C, H, W] and dweight [K, C/g, R, S], those that are wanted, channels-last in memory."""
+    wants_dx, wants_dw = ctx.needs_input_grad[:2]
+    qx, qw = (Operand(m, *rest) for m, rest in zip(ctx.saved_tensors[-2:], ctx.operands, strict=True))
+    dx = dw = None
+    if wants_dx:
+        _, height, width, _ = qx.mantissa.shape
+        dx = convolution.gradient_of_input(qdy, qw, height, width, ctx.geometry)
+    if wants_dw:
+        _, height, width, _ = qw.mantissa.shape
+        dw = convolution.gradient_of_weight(qx, qdy, height, width, ctx.geometry)
+    return tuple(None if a is None else torch.from_numpy(a.transpose(0, 3, 1, 2)) for a in (dx, dw))  # type: ignore[return-value]
 
 
 def as_pixels(x: Tensor, linear: bool) -> Tensor:

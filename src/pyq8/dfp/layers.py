@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from pyq8 import kernels
-from pyq8.dfp.function import Convolution, Geometry, as_pixels, as_taps
-from pyq8.dfp.operand import quantize, quantize_activation
-from pyq8.dfp.options import Bits
+from pyq8.dfp.convolution import Geometry
+from pyq8.dfp.function import Convolution, as_pixels, as_taps
+from pyq8.dfp.operand import Operand, Settings, quantize_activation
 from pyq8.errors import DataError, UsageError
 
 
@@ -16,12 +16,10 @@ class DfpConv2d(nn.Conv2d):
     """`torch.nn.Conv2d`, computed in INT16.
 
     Args:
-        dfp_name: the layer's name in the converted module, for messages.
-        dfp_bits: magnitude bits of the operands.
+        dfp: its name and bits.
     """
 
-    dfp_name: str
-    dfp_bits: Bits
+    dfp: Settings
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] or [C, H, W] float32 to the same with K channels, channels-last in memory.
@@ -30,27 +28,34 @@ class DfpConv2d(nn.Conv2d):
             DataError: a wrong shape, NaN or infinity.
             UsageError: not float32 on the CPU, or under an exporter.
         """
-        _refuse_tracing(self.dfp_name)
+        refuse_tracing(self.dfp)
         if x.dim() == 3:
             return self.forward(x[None])[0]
         if x.dim() != 4 or x.shape[1] != self.in_channels:
-            raise DataError(f"{self.dfp_name}: takes [N, {self.in_channels}, H, W], got {list(x.shape)}")
+            raise DataError(f"{self.dfp.name}: takes [N, {self.in_channels}, H, W], got {list(x.shape)}")
         if x.numel() == 0:
             return super().forward(x)
+        return _convolve(self, x, self.geometry)
+
+    @property
+    def geometry(self) -> Geometry:
+        """As the kernels take it."""
         left, right, top, bottom = self._reversed_padding_repeated_twice
-        geometry = Geometry(self.stride, (top, left, bottom, right), self.dilation, self.groups)  # type: ignore[arg-type]
-        return _convolve(self, x, geometry)
+        return Geometry(self.stride, (top, left, bottom, right), self.dilation, self.groups)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
         """torch's, and the bits."""
-        return f"{super().extra_repr()}, {self.dfp_bits}"  # type: ignore[no-untyped-call]
+        return f"{super().extra_repr()}, {self.dfp.bits}"  # type: ignore[no-untyped-call]
 
 
 class DfpLinear(nn.Linear):
-    """`torch.nn.Linear`, computed in INT16 as the 1x1 convolution of one row of pixels; see `DfpConv2d`."""
+    """`torch.nn.Linear`, computed in INT16 as the 1x1 convolution of one row of pixels.
 
-    dfp_name: str
-    dfp_bits: Bits
+    Args:
+        dfp: its name and bits.
+    """
+
+    dfp: Settings
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in_features] float32 to [..., out_features].
@@ -59,35 +64,47 @@ class DfpLinear(nn.Linear):
             DataError: a wrong shape, NaN or infinity.
             UsageError: not float32 on the CPU, or under an exporter.
         """
-        _refuse_tracing(self.dfp_name)
+        refuse_tracing(self.dfp)
         if not x.dim() or x.shape[-1] != self.in_features:
-            raise DataError(f"{self.dfp_name}: takes [..., {self.in_features}], got {list(x.shape)}")
+            raise DataError(f"{self.dfp.name}: takes [..., {self.in_features}], got {list(x.shape)}")
         if x.numel() == 0:
             return super().forward(x)
         return _convolve(self, x, Geometry())
 
     def extra_repr(self) -> str:
         """torch's, and the bits."""
-        return f"{super().extra_repr()}, {self.dfp_bits}"
+        return f"{super().extra_repr()}, {self.dfp.bits}"
 
 
-def _refuse_tracing(name: str) -> None:
+def refuse_tracing(settings: Settings) -> None:
+    """Say that exporters need torch's own layers.
+
+    Raises:
+        UsageError: under one.
+    """
     if torch.onnx.is_in_onnx_export() or torch.compiler.is_compiling():
-        raise UsageError(f"{name}: an INT16 layer is neither exported nor compiled; call pyq8.dfp.revert(module) first")
+        raise UsageError(
+            f"{settings.name}: an INT16 layer is neither exported nor compiled; call pyq8.dfp.revert(module) first"
+        )
+
+
+def operands(layer: DfpConv2d | DfpLinear, x: Tensor) -> tuple[Operand, Operand]:
+    """The input and the weight in int16.
+
+    Raises:
+        DataError: NaN or infinity.
+        UsageError: not float32 on the CPU.
+    """
+    for what, tensor in (("its input", x), ("its weight", layer.weight)):
+        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+            found = f"{tensor.dtype} on {tensor.device}"
+            raise UsageError(f"{layer.dfp.name}: {what} is {found}; INT16 layers take float32 on the CPU")
+    kernels.set_threads(torch.get_num_threads())
+    pixels = as_pixels(x, layer.weight.dim() == 2)
+    return quantize_activation(x, pixels, layer.dfp), layer.dfp.quantize(as_taps(layer.weight), "weight")
 
 
 def _convolve(layer: DfpConv2d | DfpLinear, x: Tensor, geometry: Geometry) -> Tensor:
-    """Quantize both operands and convolve."""
-    name, bits, weight = layer.dfp_name, layer.dfp_bits, layer.weight
-    for what, tensor in (("its input", x), ("its weight", weight)):
-        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
-            found = f"{tensor.dtype} on {tensor.device}"
-            raise UsageError(f"{name}: {what} is {found}; INT16 layers take float32 on the CPU")
-    kernels.set_threads(torch.get_num_threads())
-    pixels = as_pixels(x, weight.dim() == 2)
-    qx = quantize_activation(x, pixels, bits.activation, f"{name}: its input")
-    qw = quantize(as_taps(weight), bits.weight, f"{name}: its weight")
-    y: Tensor = Convolution.apply(  # type: ignore[no-untyped-call]
-        x, weight, layer.bias, qx, qw, geometry, bits.gradient, name
-    )
+    apply = Convolution.apply
+    y: Tensor = apply(x, layer.weight, layer.bias, *operands(layer, x), geometry, layer.dfp)  # type: ignore[no-untyped-call]
     return y

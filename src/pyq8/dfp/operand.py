@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from pyq8 import kernels
-from pyq8.dfp.tensor import choose_exponent
+from pyq8.dfp.options import Bits
 from pyq8.errors import DataError
 
 
@@ -26,39 +27,69 @@ class Operand(NamedTuple):
     bound: int
 
 
-def quantize(x: Tensor, bits: int, what: str) -> Operand:
-    """The int16 operand of a tensor.
+@dataclass
+class Settings:
+    """What a converted layer knows of itself.
 
     Args:
-        x: float32, any shape; copied once if it is not contiguous.
-        bits: magnitude bits, 2 to 15.
-        what: what the tensor is, for the message.
-
-    Raises:
-        DataError: x holds NaN or infinity.
+        name: in the converted module, for messages.
+        bits: magnitude bits of its operands.
+        exponents: those of the step before, by operand: where they still hold, a tensor is read only once.
     """
-    values = x.detach().contiguous().numpy()
-    try:
-        exponent = choose_exponent(kernels.absmax(values), bits)
-    except DataError:
-        raise DataError(f"{what} holds NaN or infinity: the training diverged; lower the learning rate") from None
-    return Operand(torch.from_numpy(kernels.quantize(values, exponent, bits)), exponent, 2**bits - 1)
+
+    name: str
+    bits: Bits
+    exponents: dict[str, int] = field(default_factory=dict)
+
+    def quantize(self, x: Tensor, kind: str) -> Operand:
+        """The int16 operand of a tensor.
+
+        Args:
+            x: float32, any shape; copied once if it is not contiguous.
+            kind: "activation", "weight" or "gradient".
+
+        Raises:
+            DataError: x holds NaN or infinity.
+        """
+        bits: int = getattr(self.bits, kind)
+        values = x.detach().contiguous().numpy()
+        try:
+            mantissa, exponent = kernels.quantize_tensor(values, bits, guess=self.exponents.get(kind))
+        except DataError:
+            raise self.not_finite(kind) from None
+        self.exponents[kind] = exponent
+        return Operand(torch.from_numpy(mantissa), exponent, 2**bits - 1)
+
+    def not_finite(self, kind: str) -> DataError:
+        """The error that an operand is NaN or infinite."""
+        what = "the gradient of its output" if kind == "gradient" else f"its {kind}"
+        what = what.replace("activation", "input")
+        return DataError(f"{self.name}: {what} holds NaN or infinity: the training diverged; lower the learning rate")
 
 
-def quantize_activation(x: Tensor, channels_last: Tensor, bits: int, what: str) -> Operand:
-    """`quantize` of a layer's input, remembered on the tensor: layers that read the same one share the operand.
+def quantize_activation(x: Tensor, channels_last: Tensor, settings: Settings) -> Operand:
+    """`Settings.quantize` of a layer's input, kept with the tensor: layers that read the same one share it.
 
     Args:
         x: the layer's input, whose attribute keeps the operand for as long as the tensor lives unchanged.
         channels_last: its values as the kernels read them.
-        bits: magnitude bits.
-        what: for the message.
+        settings: of the layer.
     """
     if x.is_inference():  # has no version
-        return quantize(channels_last, bits, what)
-    key = (x._version, bits, tuple(channels_last.shape))
+        return settings.quantize(channels_last, "activation")
+    key = _key(x, settings.bits)
     known: tuple[Any, Operand] | None = getattr(x, "_pyq8_operand", None)
-    if known is None or known[0] != key:
-        known = (key, quantize(channels_last, bits, what))
-        x._pyq8_operand = known  # type: ignore[attr-defined]
-    return known[1]
+    if known is not None and known[0] == key and known[1].mantissa.shape == channels_last.shape:
+        return known[1]
+    operand = settings.quantize(channels_last, "activation")
+    remember(x, operand, settings.bits)
+    return operand
+
+
+def remember(x: Tensor, operand: Operand, bits: Bits) -> None:
+    """Keep the operand of a tensor's present values with it."""
+    x._pyq8_operand = (_key(x, bits), operand)  # type: ignore[attr-defined]
+
+
+def _key(x: Tensor, bits: Bits) -> tuple[int, int]:
+    return x._version, bits.activation

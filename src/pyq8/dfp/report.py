@@ -47,7 +47,7 @@ def summary(module: nn.Module) -> Summary:
             continue
         converted = isinstance(layer, DfpConv2d | DfpLinear)
         if isinstance(layer, DfpConv2d | DfpLinear):
-            bits = layer.dfp_bits
+            bits = layer.dfp.bits
             reason = f"bits {bits.activation}, {bits.weight}, {bits.gradient}"
         elif isinstance(layer, nn.Conv2d | nn.Linear):
             reason = getattr(layer, "dfp_reason", "not converted")
