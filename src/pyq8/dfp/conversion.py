@@ -11,6 +11,7 @@ from torch import nn
 from pyq8.dfp.layers import DfpConv2d, DfpLinear
 from pyq8.dfp.operand import Settings
 from pyq8.dfp.options import Bits
+from pyq8.dfp.sequential import DfpSequential, Group, grouped
 from pyq8.errors import ModelError, UsageError
 
 _DFP: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: DfpConv2d, nn.Linear: DfpLinear}
@@ -25,12 +26,13 @@ def convert(
     last: str = "fp32",
     skip: Sequence[str] = (),
     bits: Bits | None = None,
+    fuse: bool = True,
 ) -> nn.Module:
     """Make Conv2d and Linear layers compute in INT16, forward and backward; the parameters stay FP32.
 
     The module is changed in place: names, parameters, hooks, an optimizer that holds the parameters and checkpoints
     stay as they are. Weights become channels-last in memory. BatchNorm, pooling, activations and the loss remain
-    torch's. Converting again changes the options.
+    FP32. Converting again changes the options.
 
     Args:
         module: on the CPU, in float32.
@@ -38,6 +40,7 @@ def convert(
         last: of the last linear layer, likewise.
         skip: names or patterns (fnmatch) of layers that stay FP32.
         bits: magnitude bits of the operands; None is `Bits()`.
+        fuse: compute a convolution with the BatchNorm and ReLU that follow it in an `nn.Sequential`.
 
     Returns:
         The module itself; `summary` says what became of each layer.
@@ -80,6 +83,9 @@ def convert(
         else:
             layer.__class__ = _DFP[type(layer)]
             layer.dfp = Settings(name, bits or Bits())  # type: ignore[assignment]
+    for sequence in reversed([m for m in module.modules() if type(m) is nn.Sequential] if fuse else []):
+        if any(isinstance(step, Group) for step in grouped(sequence)):  # the inner ones are converted already
+            sequence.__class__ = DfpSequential
     return module
 
 
@@ -89,6 +95,9 @@ def revert(module: nn.Module) -> nn.Module:
         layer.__class__ = _PLAIN.get(type(layer), type(layer))
         for remembered in ("dfp", "dfp_reason"):
             layer.__dict__.pop(remembered, None)
+    for sequence in module.modules():
+        if type(sequence) is DfpSequential:
+            sequence.__class__ = nn.Sequential  # type: ignore[assignment]
     return module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ class Convolution(torch.autograd.Function):
         dx = dw = None
         dy = as_pixels(dy, ctx.linear).contiguous()
         if wants_dx or wants_dw:
-            dx, dw = gradients(ctx, ctx.settings.quantize(dy, "gradient"))
+            dx, dw = gradients(ctx, ctx.saved_tensors, ctx.settings.quantize(dy, "gradient"))
             if ctx.linear:
                 dx = None if dx is None else dx.permute(0, 2, 3, 1).reshape(ctx.x_shape)
                 dw = None if dw is None else dw[:, :, 0, 0]
@@ -55,15 +56,21 @@ class Convolution(torch.autograd.Function):
 
 
 def keep_operands(ctx: Any, qx: Operand, qw: Operand, *more: Tensor) -> None:
-    """For `gradients`; `more` are the first of ctx.saved_tensors."""
+    """For `gradients`; ctx.saved_tensors begins with `more`, and may be asked for only once."""
     ctx.save_for_backward(*more, qx.mantissa, qw.mantissa)
     ctx.operands = (qx.exponent, qx.bound), (qw.exponent, qw.bound)
 
 
-def gradients(ctx: Any, qdy: Operand) -> tuple[Tensor | None, Tensor | None]:
-    """dx [N, C, H, W] and dweight [K, C/g, R, S], those that are wanted, channels-last in memory."""
+def gradients(ctx: Any, mantissas: Sequence[Tensor], qdy: Operand) -> tuple[Tensor | None, Tensor | None]:
+    """dx [N, C, H, W] and dweight [K, C/g, R, S], those that are wanted, channels-last in memory.
+
+    Args:
+        ctx: of the function.
+        mantissas: what `keep_operands` kept.
+        qdy: the gradient of the convolution's result.
+    """
     wants_dx, wants_dw = ctx.needs_input_grad[:2]
-    qx, qw = (Operand(m, *rest) for m, rest in zip(ctx.saved_tensors[-2:], ctx.operands, strict=True))
+    qx, qw = (Operand(m, *rest) for m, rest in zip(mantissas, ctx.operands, strict=True))
     dx = dw = None
     if wants_dx:
         _, height, width, _ = qx.mantissa.shape

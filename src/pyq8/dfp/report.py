@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from pyq8.dfp.layers import DfpConv2d, DfpLinear
+from pyq8.dfp.sequential import DfpSequential, Group, grouped
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Summary:
 def summary(module: nn.Module) -> Summary:
     """What every layer of a module computes in; convolutions and linear layers that stay FP32 say why."""
     rows = []
+    sequences = [layer for layer in module.modules() if isinstance(layer, DfpSequential)]
+    groups = [step for sequence in sequences for step in grouped(sequence) if isinstance(step, Group)]
+    together = {id(group.norm): group.conv.dfp.name for group in groups}
     for name, layer in module.named_modules():
         if not any(True for _ in layer.parameters(recurse=False)):
             continue
@@ -51,6 +55,8 @@ def summary(module: nn.Module) -> Summary:
             reason = f"bits {bits.activation}, {bits.weight}, {bits.gradient}"
         elif isinstance(layer, nn.Conv2d | nn.Linear):
             reason = getattr(layer, "dfp_reason", "not converted")
+        elif id(layer) in together:
+            reason = f"computed together with {together[id(layer)]}"
         else:
             reason = f"{type(layer).__name__} has no INT16 form"
         rows.append(Layer(name, type(layer).__name__, "dfp16" if converted else "fp32", str(reason)))
