@@ -273,7 +273,7 @@ def main(
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if precision == "dfp16":
             print(dfp.summary(dfp.convert(net)))
-        optimizer = torch.optim.SGD(net.parameters(), lr, momentum=0.9, weight_decay=5e-4)
+        optimizer = torch.optim.SGD(net.parameters(), lr, momentum=0.9, weight_decay=5e-4, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, epochs * steps(images, batch))
         rows: list[dict[str, float]] = []
         if resume and checkpoint.exists():
