@@ -96,4 +96,57 @@ inline float quantize_plain(const float* x, int64_t n, const float* scale, int l
   return from_bits(most);
 }
 
+template <int N>
+inline uint32_t depthwise_some(const int16_t* const* operands, int64_t n, int64_t c, const float* scale, const float* bias,
+                            float* out) {
+  uint32_t sums[N] = {};
+  for (int64_t i = 0; i < n; ++i) {
+    const int16_t *x = operands[2 * i] + c, *w = operands[2 * i + 1] + c;
+    for (int k = 0; k < N; ++k) sums[k] += uint32_t(int32_t(x[k]) * int32_t(w[k]));
+    asm volatile("");  // keeps GCC from jamming the two loops, of which it could not vectorize the result
+  }
+  uint32_t most = 0;
+  for (int k = 0; k < N; ++k) {
+    float value = float(int32_t(sums[k])) * scale[0] * scale[1];
+    if (bias) value = value + bias[c + k];
+    out[c + k] = value;
+    const uint32_t bits = magnitude_bits(value);
+    most = most > bits ? most : bits;
+  }
+  return most;
+}
+
+inline float depthwise_plain(const int16_t* const* operands, int64_t n, int64_t channels, const float* scale,
+                             const float* bias, float* out) {
+  uint32_t most = 0;
+  const auto more = [&](uint32_t bits) { most = most > bits ? most : bits; };
+  int64_t c = 0;
+  for (; c + 64 <= channels; c += 64) more(depthwise_some<64>(operands, n, c, scale, bias, out));
+  for (; c + 16 <= channels; c += 16) more(depthwise_some<16>(operands, n, c, scale, bias, out));
+  for (; c < channels; ++c) more(depthwise_some<1>(operands, n, c, scale, bias, out));
+  return from_bits(most);
+}
+
+template <int N>
+inline void depthwise_weight_some(const int16_t* const* a, const int16_t* const* b, int64_t n, int64_t chain, int64_t c,
+                                  float* sums) {
+  for (int64_t first = 0; first < n; first += chain) {
+    uint32_t whole[N] = {};
+    const int64_t last = first + chain < n ? first + chain : n;
+    for (int64_t i = first; i < last; ++i) {
+      for (int k = 0; k < N; ++k) whole[k] += uint32_t(int32_t(a[i][c + k]) * int32_t(b[i][c + k]));
+      asm volatile("");
+    }
+    for (int k = 0; k < N; ++k) sums[c + k] += float(int32_t(whole[k]));
+  }
+}
+
+inline void depthwise_weight_plain(const int16_t* const* a, const int16_t* const* b, int64_t n, int64_t chain,
+                                   int64_t channels, float* sums) {
+  int64_t c = 0;
+  for (; c + 64 <= channels; c += 64) depthwise_weight_some<64>(a, b, n, chain, c, sums);
+  for (; c + 16 <= channels; c += 16) depthwise_weight_some<16>(a, b, n, chain, c, sums);
+  for (; c < channels; ++c) depthwise_weight_some<1>(a, b, n, chain, c, sums);
+}
+
 }  // namespace
