@@ -170,7 +170,8 @@ def test_new_weights_are_used_at_once() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of the exporter that is quick to import
-def test_an_exporter_is_told_to_revert(tmp_path: Path) -> None:
-    net = dfp.convert(small_net()).eval()
-    with pytest.raises(UsageError, match=r"3: an INT16 layer is neither exported.*pyq8\.dfp\.revert"):
+@pytest.mark.parametrize("fuse, first", [(True, "3"), (False, "3"), (None, "9")], ids="fused single linear".split())
+def test_an_exporter_is_told_to_revert(fuse: bool | None, first: str, tmp_path: Path) -> None:
+    net = dfp.convert(small_net(), skip=["3", "6"] if fuse is None else [], fuse=bool(fuse)).eval()
+    with pytest.raises(UsageError, match=rf"{first}: an INT16 layer is neither exported.*pyq8\.dfp\.revert"):
         torch.onnx.export(net, (noise(2, 3, 8, 8),), str(tmp_path / "net.onnx"), dynamo=False)

@@ -220,6 +220,28 @@ def test_layers_that_read_the_same_tensor_share_its_integers(monkeypatch: pytest
     assert torch.equal(one(x), before * 2), "the integers of the old values were used"
 
 
+def test_a_convolution_and_a_linear_layer_may_read_the_same_tensor() -> None:
+    x = noise(2, 6, 5, 6)
+    conv, linear = converted(nn.Conv2d(6, 4, 1)), converted(nn.Linear(6, 4))
+    wanted = conv(x.clone()), linear(x.clone())
+    assert torch.equal(conv(x), wanted[0])
+    assert torch.equal(linear(x), wanted[1])
+
+
+def test_a_layer_of_other_bits_makes_its_own_integers() -> None:
+    x, rough, fine = noise(2, 6), converted(nn.Linear(6, 4), dfp.Bits(4, 15, 15)), nn.Linear(6, 4)
+    exact = fine(x)
+    rough(x)
+    assert torch.allclose(converted(fine, dfp.Bits(15, 15, 15))(x), exact, atol=1e-3)
+
+
+def test_gradients_that_nobody_wants_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "conv_backward_data", None)
+    layer = converted(nn.Conv2d(4, 6, 3))
+    layer(noise(2, 4, 6, 6)).sum().backward()
+    assert layer.weight.grad is not None
+
+
 def test_each_operand_is_quantized_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = converted(nn.Conv2d(4, 6, 3))
     shapes = count_quantizations(monkeypatch)

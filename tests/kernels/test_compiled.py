@@ -44,6 +44,8 @@ def test_any_convolution(isa: str, seed: int, monkeypatch: pytest.MonkeyPatch) -
         Conv(1, 1, 1100, 16, 20, 1, 1),
         Conv(1, 30, 30, 3, 24, 7, 7, stride=(2, 2), padding=(3, 3, 3, 3)),
         Conv(1, 9, 9, 48, 48, 3, 3, padding=(1, 1, 1, 1), groups=48),
+        Conv(2, 33, 25, 93, 93, 3, 3, stride=(2, 1), padding=(1, 1, 1, 1), groups=93),
+        Conv(1, 33, 33, 6, 6, 1, 1, padding=(1, 0, 0, 0), groups=2),
         Conv(1, 4, 4, 2048, 32, 1, 1),
     ],
     ids=lambda conv: f"{conv.r}x{conv.s}-{conv.c}-{conv.k}-{conv.h}x{conv.w}-s{conv.stride[0]}-g{conv.groups}",

@@ -23,6 +23,7 @@ W = np.ones((6, 3, 3, 4), np.int16)
     [
         ({"chain": 3}, "chain of 3 products"),
         ({"chain": 0}, "chain of 0 products"),
+        ({"bound": 40_000}, "bound of 40000"),
         ({"groups": 3}, "4 input and 6 output channels do not divide into 3 groups"),
         ({"stride": (0, 1)}, "stride"),
         ({"dilation": (3, 3)}, "3 x 3 kernel does not fit 5 x 5 pixels"),
@@ -56,6 +57,13 @@ def test_bias_and_out_are_checked_too() -> None:
         kernels.conv_backward_data(X, W, scale=1, input_hw=(5, 5))
     with pytest.raises(DataError, match="dy is int16"):
         kernels.conv_backward_weight(X, X, scale=1, kernel_hw=(3, 3))
+
+
+def test_the_number_without_a_negative_is_refused() -> None:
+    x = X.copy()
+    x[0, 1, 2, 3] = -32768
+    with pytest.raises(DataError, match="a mantissa is -32768"):
+        kernels.conv_forward(x, W, scale=1)
 
 
 def test_threads_are_at_least_one() -> None:

@@ -45,7 +45,7 @@ class Convolution(torch.autograd.Function):
         """dx, dweight, dbias: the convolutions in INT16, the sum for the bias in FP32."""
         wants_dx, wants_dw, wants_db = ctx.needs_input_grad[:3]
         dx = dw = None
-        dy = as_pixels(dy, ctx.linear).contiguous()
+        dy = as_pixels(dy, ctx.linear)
         if wants_dx or wants_dw:
             dx, dw = gradients(ctx, ctx.saved_tensors, ctx.settings.quantize(dy, "gradient"))
             if ctx.linear:

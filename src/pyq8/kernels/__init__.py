@@ -10,16 +10,9 @@ from __future__ import annotations
 from pyq8.errors import UsageError
 from pyq8.kernels import library
 from pyq8.kernels.chain import safe_chain
-from pyq8.kernels.operators import (
-    absmax,
-    conv_backward_data,
-    conv_backward_weight,
-    conv_forward,
-    gemm,
-    overflows,
-    quantize,
-    quantize_tensor,
-)
+from pyq8.kernels.memory import empty
+from pyq8.kernels.operators import conv_backward_data, conv_backward_weight, conv_forward, gemm, overflows
+from pyq8.kernels.quantization import absmax, quantize, quantize_tensor
 
 __all__ = [
     "absmax",
@@ -27,6 +20,7 @@ __all__ = [
     "conv_backward_data",
     "conv_backward_weight",
     "conv_forward",
+    "empty",
     "gemm",
     "isas",
     "overflows",

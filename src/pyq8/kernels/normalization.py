@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8.kernels import library
+from pyq8.kernels.arguments import address, compiled, demand, index, split_scale
 from pyq8.kernels.memory import empty
-from pyq8.kernels.operators import _address, _demand, _factors, _index, _lib
 from pyq8.kernels.reference import Float32, Int16
 
 Float64 = npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ class Mantissas:
     @property
     def factors(self) -> tuple[float, float]:
         """Two float32 numbers to multiply with."""
-        return _factors(math.ldexp(1.0, max(-250, min(250, -self.exponent))))
+        return split_scale(math.ldexp(1.0, max(-250, min(250, -self.exponent))))
 
 
 def moments(x: Float32) -> tuple[Float64, Float64, Float32, Float32]:
@@ -68,7 +68,7 @@ def moments(x: Float32) -> tuple[Float64, Float64, Float32, Float32]:
         float64 mean and variance, float32 minimum and maximum, all [channels]; the mean is not finite where x holds NaN
         or infinity.
     """
-    _demand("x", x, np.float32, x.shape)
+    demand("x", x, np.float32, x.shape)
     rows, channels = x.shape
     isa = library.chosen()
     if isa == library.REFERENCE:
@@ -76,7 +76,7 @@ def moments(x: Float32) -> tuple[Float64, Float64, Float32, Float32]:
         sums = np.stack([_sum(deviation), _sum(deviation * deviation), x.min(axis=0), x.max(axis=0)])
     else:
         sums = np.empty((4, channels))
-        _checked(_lib().pyq8_moments(_index(isa), _address(x), rows, channels, _address(sums)), x)
+        _checked(compiled().pyq8_moments(index(isa), address(x), rows, channels, address(sums)), x)
     shift = sums[0] / rows
     variance = np.maximum(sums[1] / rows - shift * shift, 0.0)
     return x[0] + shift, variance, sums[2].astype(np.float32), sums[3].astype(np.float32)
@@ -93,13 +93,13 @@ def normalize(
         real: whether the FP32 result is wanted.
         mantissas: the int16 result that is wanted.
     """
-    _demand("x", x, np.float32, x.shape)
+    demand("x", x, np.float32, x.shape)
     isa = library.chosen()
     if isa == library.REFERENCE:
         exact = norm.at(x)
         return exact if real else None, _quantized(exact, mantissas)
     y, q = _results(x.shape, real, mantissas)
-    _lib().pyq8_normalize(_index(isa), _CNorm.of(x, norm, mantissas), _address(x), *_addresses(y, q))
+    compiled().pyq8_normalize(index(isa), _CNorm.of(x, norm, mantissas), address(x), *_addresses(y, q))
     return y, q
 
 
@@ -114,16 +114,16 @@ def backward_sums(dy: Float32, x: Float32, norm: Normalization) -> tuple[Float64
     Returns:
         float64, float64, float32 and float32 [channels].
     """
-    _demand("x", x, np.float32, x.shape)
-    _demand("dy", dy, np.float32, x.shape)
+    demand("x", x, np.float32, x.shape)
+    demand("dy", dy, np.float32, x.shape)
     isa = library.chosen()
     if isa == library.REFERENCE:
         g, centred = _behind(dy, x, norm), x - norm.mean
         sums = np.stack([_sum(g), _sum(g * centred), np.abs(g).max(axis=0), np.abs(centred).max(axis=0)])
     else:
         sums = np.empty((4, x.shape[1]))
-        arguments = _address(dy), _address(x), _address(sums)
-        _checked(_lib().pyq8_norm_backward_sums(_index(isa), _CNorm.of(x, norm), *arguments), x)
+        arguments = address(dy), address(x), address(sums)
+        _checked(compiled().pyq8_norm_backward_sums(index(isa), _CNorm.of(x, norm), *arguments), x)
     return sums[0], sums[1], sums[2].astype(np.float32), sums[3].astype(np.float32)
 
 
@@ -148,15 +148,15 @@ def backward(
         real: whether the FP32 result is wanted.
         mantissas: the int16 result that is wanted.
     """
-    _demand("x", x, np.float32, x.shape)
-    _demand("dy", dy, np.float32, x.shape)
+    demand("x", x, np.float32, x.shape)
+    demand("dy", dy, np.float32, x.shape)
     isa = library.chosen()
     if isa == library.REFERENCE:
         exact = ((_behind(dy, x, norm) - k1) - (x - norm.mean) * k2) * norm.factor
         return exact if real else None, _quantized(exact, mantissas)
     dx, q = _results(x.shape, real, mantissas)
-    arguments = [_address(array) for array in (dy, x, k1, k2)]
-    _lib().pyq8_norm_backward(_index(isa), _CNorm.of(x, norm, mantissas), *arguments, *_addresses(dx, q))
+    arguments = [address(array) for array in (dy, x, k1, k2)]
+    compiled().pyq8_norm_backward(index(isa), _CNorm.of(x, norm, mantissas), *arguments, *_addresses(dx, q))
     return dx, q
 
 
@@ -178,9 +178,9 @@ class _CNorm(ctypes.Structure):
     def of(cls, x: Float32, norm: Normalization, mantissas: Mantissas | None = None) -> Any:
         """A reference to the structure of a call; the arrays of `norm` must outlive it."""
         for name in ("mean", "factor", "shift"):
-            _demand(name, getattr(norm, name), np.float32, x.shape[1:])
+            demand(name, getattr(norm, name), np.float32, x.shape[1:])
         factors = (ctypes.c_float * 2)(*(mantissas.factors if mantissas else (1.0, 1.0)))
-        arrays = (_address(norm.mean), _address(norm.factor), _address(norm.shift))
+        arrays = (address(norm.mean), address(norm.factor), address(norm.shift))
         limit = 2**mantissas.bits - 1 if mantissas else 0
         return ctypes.byref(cls(*x.shape, *arrays, norm.rectify, limit, factors))
 
@@ -190,7 +190,7 @@ def _results(shape: tuple[int, ...], real: bool, mantissas: Mantissas | None) ->
 
 
 def _addresses(*arrays: npt.NDArray[Any] | None) -> Iterator[ctypes.c_void_p]:
-    return (ctypes.c_void_p(None if array is None else _address(array)) for array in arrays)
+    return (ctypes.c_void_p(None if array is None else address(array)) for array in arrays)
 
 
 def _behind(dy: Float32, x: Float32, norm: Normalization) -> Float32:

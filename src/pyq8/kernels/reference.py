@@ -14,8 +14,8 @@ The order of the products:
     gemm                  over the columns
 
 where an odd number of channels counts as one more, of zeros, and what is padding counts as products with zero. Where no
-chain is given it is `safe_chain` of a group's weights (for backward data: of each phase of the stride; for the weight's
-gradient: of each block of dy).
+chain is given it is `safe_chain` of the weights of all groups (for backward data: of each phase of the stride; for the
+weight's gradient: of each block of dy).
 
 Sums are float64 products of matrices: all their terms are integers below 2^53, so nothing is rounded.
 """
@@ -34,6 +34,7 @@ from pyq8.kernels.geometry import Conv
 Int16 = npt.NDArray[np.int16]
 Float32 = npt.NDArray[np.float32]
 Scale = tuple[np.float32, np.float32]
+Places = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 BLOCK = 1024
 """Pixels after which a chain of the weight's gradient ends."""
@@ -58,55 +59,43 @@ class Numbers:
 
 def conv_forward(conv: Conv, numbers: Numbers, x: Int16, w: Int16, bias: Float32 | None) -> Float32:
     """Float32 [n, ho, wo, k] from x [n, h, w, c] and w [k, r, s, c / groups]."""
-    out = np.empty(conv.y_shape, dtype=np.float32)
-    positions = np.arange(conv.ho) * conv.stride[0], np.arange(conv.wo) * conv.stride[1]
     taps = [(r, s) for r in range(conv.r) for s in range(conv.s)]
     offsets = [(r * conv.dilation[0] - conv.padding[0], s * conv.dilation[1] - conv.padding[1]) for r, s in taps]
-    for group in range(conv.groups):
-        inputs, outputs = _channels(conv.c, conv, group), _channels(conv.k, conv, group)
-        rows = [_even(_pixels(x[..., inputs], positions[0] + dy, positions[1] + dx)) for dy, dx in offsets]
-        weights = np.concatenate([_even(w[outputs, r, s]) for r, s in taps], axis=1)
-        total = _matmul(numbers, rows, weights)
-        out[..., outputs] = _finish(numbers, total, None if bias is None else bias[outputs]).reshape(
-            conv.n, conv.ho, conv.wo, -1
-        )
-    return out
+    rows, cols = np.arange(conv.ho) * conv.stride[0], np.arange(conv.wo) * conv.stride[1]
+    weights = np.concatenate([_even(w[:, r, s]) for r, s in taps], axis=1)
+    return _convolve(conv, numbers, x, [(rows + dy, cols + dx) for dy, dx in offsets], weights, bias)
 
 
 def conv_backward_data(conv: Conv, numbers: Numbers, dy: Int16, w: Int16) -> Float32:
     """Float32 [n, h, w, c] from dy [n, ho, wo, k] and w [k, r, s, c / groups]."""
     out = np.zeros(conv.x_shape, dtype=np.float32)
+    # [c, r, s, k / groups]: within every group, input and output channels change places.
+    swapped = w.reshape(conv.groups, -1, *w.shape[1:]).swapaxes(1, 4).reshape(conv.c, conv.r, conv.s, -1)
     for y, x, taps in _phases(conv):
-        rows_of = np.arange(len(range(y, conv.h, conv.stride[0])))
-        cols_of = np.arange(len(range(x, conv.w, conv.stride[1])))
-        for group in range(conv.groups) if taps else ():
-            inputs, outputs = _channels(conv.c, conv, group), _channels(conv.k, conv, group)
-            rows = [_even(_pixels(dy[..., outputs], rows_of + dr, cols_of + ds)) for _, _, dr, ds in taps]
-            weights = np.concatenate([_even(w[outputs, r, s].T) for r, s, _, _ in taps], axis=1)
-            total = _matmul(numbers, rows, weights)
-            out[:, y :: conv.stride[0], x :: conv.stride[1], inputs] = _finish(numbers, total, None).reshape(
-                conv.n, len(rows_of), len(cols_of), -1
-            )
+        if taps:
+            rows = np.arange(len(range(y, conv.h, conv.stride[0])))
+            cols = np.arange(len(range(x, conv.w, conv.stride[1])))
+            places = [(rows + row, cols + col) for _, _, row, col in taps]
+            weights = np.concatenate([_even(swapped[:, r, s]) for r, s, _, _ in taps], axis=1)
+            out[:, y :: conv.stride[0], x :: conv.stride[1]] = _convolve(conv, numbers, dy, places, weights, None)
     return out
 
 
 def conv_backward_weight(conv: Conv, numbers: Numbers, x: Int16, dy: Int16) -> Float32:
     """Float32 [k, r, s, c / groups] from x [n, h, w, c] and dy [n, ho, wo, k]."""
     out = np.empty(conv.w_shape, dtype=np.float32)
-    for group in range(conv.groups):
-        inputs, outputs = _channels(conv.c, conv, group), _channels(conv.k, conv, group)
-        gradient = np.ascontiguousarray(dy[..., outputs].reshape(-1, conv.k // conv.groups).T)
-        for r in range(conv.r):
-            for s in range(conv.s):
-                rows = np.arange(conv.ho) * conv.stride[0] + r * conv.dilation[0] - conv.padding[0]
-                cols = np.arange(conv.wo) * conv.stride[1] + s * conv.dilation[1] - conv.padding[1]
-                values = _pixels(x[..., inputs], rows, cols).T
-                total = np.zeros((len(gradient), len(values)), dtype=np.float32)
-                for first in range(0, gradient.shape[1], BLOCK):
-                    block = slice(first, first + BLOCK)
-                    chain = numbers.chain or safe_chain(numbers.bound, gradient[:, block])
-                    total = _add_chains(numbers, total, gradient[:, block], values[:, block], chain)
-                out[outputs, r, s] = _finish(numbers, total, None)
+    gradient = np.ascontiguousarray(dy.reshape(-1, conv.k).T)
+    blocks = [slice(first, first + BLOCK) for first in range(0, gradient.shape[1], BLOCK)]
+    chains = [numbers.chain or safe_chain(numbers.bound, gradient[:, block]) for block in blocks]
+    for r, s in np.ndindex(conv.r, conv.s):
+        rows = np.arange(conv.ho) * conv.stride[0] + r * conv.dilation[0] - conv.padding[0]
+        cols = np.arange(conv.wo) * conv.stride[1] + s * conv.dilation[1] - conv.padding[1]
+        values = _pixels(x, rows, cols).T
+        for inputs, outputs in _groups(conv.c, conv.k, conv.groups):
+            total = np.zeros((len(gradient[outputs]), len(values[inputs])), dtype=np.float32)
+            for block, chain in zip(blocks, chains, strict=True):
+                total = _add_chains(numbers, total, gradient[outputs, block], values[inputs, block], chain)
+            out[outputs, r, s] = _finish(numbers, total, None)
     return out
 
 
@@ -136,9 +125,13 @@ def _phases(conv: Conv) -> Iterator[tuple[int, int, list[tuple[int, int, int, in
             yield y, x, taps
 
 
-def _channels(all_of_them: int, conv: Conv, group: int) -> slice:
-    size = all_of_them // conv.groups
-    return slice(group * size, (group + 1) * size)
+def _groups(a: int, b: int, groups: int) -> Iterator[tuple[slice, slice]]:
+    """The channels of every group, of a and of b in all."""
+    for group in range(groups):
+        yield (
+            slice(group * a // groups, (group + 1) * a // groups),
+            slice(group * b // groups, (group + 1) * b // groups),
+        )
 
 
 def _pixels(x: Int16, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> Int16:
@@ -154,10 +147,22 @@ def _even(x: Int16) -> Int16:
     return np.pad(x, ((0, 0), (0, x.shape[1] % 2)))
 
 
-def _matmul(numbers: Numbers, rows: list[Int16], weights: Int16) -> Float32:
-    values = np.concatenate(rows, axis=1)
+def _convolve(
+    conv: Conv, numbers: Numbers, x: Int16, places: list[Places], weights: Int16, bias: Float32 | None
+) -> Float32:
+    """Float32 [n, rows, cols, outputs] from the pixels of x at the rows and columns of every tap, in their order.
+
+    weights: [outputs, taps * channels of a group].
+    """
     chain = numbers.chain or safe_chain(numbers.bound, weights)
-    return _add_chains(numbers, np.zeros((len(values), len(weights)), dtype=np.float32), values, weights, chain)
+    pixels = [_pixels(x, *place) for place in places]
+    out = np.empty((len(pixels[0]), len(weights)), dtype=np.float32)
+    for inputs, outputs in _groups(x.shape[3], len(weights), conv.groups):
+        values = np.concatenate([_even(tap[:, inputs]) for tap in pixels], axis=1)
+        total = np.zeros((len(values), len(weights[outputs])), dtype=np.float32)
+        total = _add_chains(numbers, total, values, weights[outputs], chain)
+        out[:, outputs] = _finish(numbers, total, None if bias is None else bias[outputs])
+    return out.reshape(len(x), len(places[0][0]), len(places[0][1]), -1)
 
 
 def _add_chains(numbers: Numbers, total: Float32, a: Int16, b: Int16, chain: int) -> Float32:

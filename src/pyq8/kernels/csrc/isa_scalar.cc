@@ -59,6 +59,6 @@ constexpr Tiles<PlainInt16, kRows, kVectors> kTiles;
 }  // namespace
 
 const Isa kScalar = {"scalar", PlainInt16::kLanes, kRows, 0, kTiles.of, nullptr, interleave_plain, transpose_plain,
-                     magnitudes_plain, absmax_plain, absmax16_plain, quantize_plain};
+                     magnitudes_plain, depthwise_plain, depthwise_weight_plain, absmax_plain, absmax16_plain, quantize_plain};
 
 const NormLoops kNormScalar = kNormLoops;

@@ -47,6 +47,12 @@ struct Isa {
   void (*transpose)(const int16_t* from, int64_t stride, int lanes, int64_t count, int width, int16_t* to);
   // sums[lane] = sum of |x| over n steps of x[step][width][2]; returns max|x|.
   int (*magnitudes)(const int16_t* x, int64_t steps, int width, int32_t* sums);
+  // out[c] = (sum over n of operands[2 i][c] * operands[2 i + 1][c] * scale[0]) * scale[1] + bias[c]; returns max|out|.
+  float (*depthwise)(const int16_t* const* operands, int64_t n, int64_t channels, const float* scale, const float* bias,
+                     float* out);
+  // sums[c] += float(sum of a[i][c] * b[i][c]) for every `chain` of the n pixels.
+  void (*depthwise_weight)(const int16_t* const* a, const int16_t* const* b, int64_t n, int64_t chain, int64_t channels,
+                           float* sums);
   float (*absmax)(const float* x, int64_t n);  // NaN where x holds one
   int (*absmax16)(const int16_t* x, int64_t n);
   // to = round_half_even((x * scale[0]) * scale[1]), clamped to +-limit; returns absmax. stream: store past the caches, to

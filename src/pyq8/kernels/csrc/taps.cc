@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "chain.h"
+#include "depthwise.h"
 #include "threads.h"
 
 namespace pyq8 {
@@ -131,21 +132,15 @@ const int16_t* pack_weights(const Plan& plan, const Weights& from) {
   return packed;
 }
 
-// The chain of every group.
-std::vector<int64_t> find_chains(const Plan& plan, const Pyq8Call& call, const int16_t* packed) {
+// The longest chain that is safe in all groups.
+int64_t prove(const Plan& plan, int64_t bound, const int16_t* packed) {
   const TapConv& c = plan.conv;
-  std::vector<int64_t> chains(size_t(c.groups), call.chain);
-  if (call.chain) return chains;
   const int64_t steps = int64_t(c.taps.size()) * plan.steps;
   std::vector<int64_t> safe(size_t(c.groups * plan.blocks));
   parallel(int64_t(safe.size()), [&](int64_t task, int) {
-    safe[size_t(task)] = safe_steps(plan.isa, packed + task * plan.block_bytes / 2, steps, plan.width, call.bound);
+    safe[size_t(task)] = safe_steps(plan.isa, packed + task * plan.block_bytes / 2, steps, plan.width, bound);
   });
-  for (int64_t group = 0; group < c.groups; ++group) {
-    const auto first = safe.begin() + group * plan.blocks;
-    chains[size_t(group)] = *std::min_element(first, first + plan.blocks);
-  }
-  return chains;
+  return *std::min_element(safe.begin(), safe.end());
 }
 
 const float* pad_bias(const Plan& plan, const float* bias) {
@@ -277,15 +272,16 @@ void flatten(TapConv& c) {
 }  // namespace
 
 void run(const Isa& isa, Pyq8Call& call, TapConv conv, const Weights& weights, const float* bias) {
+  if (is_depthwise(call, conv, weights)) return run_depthwise(isa, call, conv, weights, bias);
   flatten(conv);
   const Plan plan(isa, conv);
   const int16_t* const packed = pack_weights(plan, weights);
-  const std::vector<int64_t> chains = find_chains(plan, call, packed);
+  const int64_t chain = call.chain ? call.chain : prove(plan, call.bound, packed);
   const float* const padded = pad_bias(plan, bias);
   const int64_t tiles = plan.tiles(), of_task = tiles_of_task(plan), tasks = up(tiles, of_task);
   parallel(conv.groups * tasks, [&](int64_t task, int worker) {
     const int64_t group = task / tasks, first = task % tasks * of_task;
-    Task(plan, call, chains[size_t(group)], packed, padded, workspace().workers[size_t(worker)])
+    Task(plan, call, chain, packed, padded, workspace().workers[size_t(worker)])
         .run(group, first, std::min(tiles, first + of_task));
   });
 }
