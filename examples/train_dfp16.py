@@ -278,6 +278,8 @@ def main(
         rows: list[dict[str, float]] = []
         if resume and checkpoint.exists():
             saved = torch.load(checkpoint)
+            if saved["schedule"]["total_steps"] != schedule.total_steps:
+                raise DataError(f"{checkpoint}: of a run with another --epochs, --batch or --data; give the same")
             net.load_state_dict(saved["net"])
             optimizer.load_state_dict(saved["optimizer"])
             schedule.load_state_dict(saved["schedule"])
