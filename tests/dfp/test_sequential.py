@@ -163,7 +163,7 @@ def test_one_value_a_channel_has_no_variance() -> None:
 def test_other_normalizations_are_left_to_torch() -> None:
     net = nn.Sequential(*block(4, 6, norm=nn.GroupNorm(2, 6)), nn.Conv2d(6, 4, 1))
     assert type(int16(net, fuse=True)) is nn.Sequential
-    double = int16(made("one"), fuse=True)
+    double = int16(made("one").eval(), fuse=True)
     double[1].double()  # type: ignore[index]
     with pytest.raises(RuntimeError):  # torch's own, of layers that do not fit
         double(noise(2, 4, 8, 8))

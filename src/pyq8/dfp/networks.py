@@ -182,14 +182,15 @@ def _alexnet(classes: int, size: int, channels: int) -> nn.Module:
     """Krizhevsky 2014, one tower, without local normalization; 1024 instead of 4096 wide for small images."""
     small = size < LARGE
     first = nn.Conv2d(channels, 64, 3, padding=1) if small else nn.Conv2d(channels, 64, 11, 4, 2)
-    pool = (2,) if small else (3, 2)
-    side = size // 8 if small else 6
+    pool = (2, 2) if small else (3, 2)
+    side = size if small else (size - 7) // 4 + 1
+    for _ in range(3):
+        side = (side - pool[0]) // 2 + 1
     return nn.Sequential(
         *(first, nn.ReLU(inplace=True), nn.MaxPool2d(*pool)),
         *(conv(64, 192, 3 if small else 5, norm=False), nn.MaxPool2d(*pool)),
         conv(192, 384, 3, norm=False),
         conv(384, 256, 3, norm=False),
         *(conv(256, 256, 3, norm=False), nn.MaxPool2d(*pool)),
-        *(() if small else (nn.AdaptiveAvgPool2d(side),)),
         _dense(256 * side**2, 1024 if small else 4096, classes),
     )
