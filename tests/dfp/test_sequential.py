@@ -167,3 +167,10 @@ def test_other_normalizations_are_left_to_torch() -> None:
     double[1].double()  # type: ignore[index]
     with pytest.raises(RuntimeError):  # torch's own, of layers that do not fit
         double(noise(2, 4, 8, 8))
+
+
+def test_wrong_channels_are_refused_and_empty_batches_are_not() -> None:
+    net = int16(made("chain"), fuse=True).eval()
+    with pytest.raises(DataError, match=r"^0: takes \[N, 4, H, W\], got \[2, 3, 8, 8\]"):
+        net(noise(2, 3, 8, 8))
+    assert net(torch.zeros(0, 4, 8, 8)).shape == (0, 8, 8, 8)
