@@ -13,8 +13,6 @@ bool is_aligned(const float* out, int64_t channels, int64_t groups) {
   return reinterpret_cast<uintptr_t>(out) % 64 == 0 && channels % 16 == 0 && (groups == 1 || channels / groups % 16 == 0);
 }
 
-int64_t floor_mod(int64_t a, int64_t b) { return (a % b + b) % b; }
-
 void clear(float* out, const Pyq8Conv& c, int64_t y, int64_t x) {
   const int64_t rows = (c.h - y + c.stride_h - 1) / c.stride_h;
   parallel(c.n * rows, [&](int64_t task, int) {
@@ -52,7 +50,7 @@ void backward_data(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int1
       for (int64_t r = 0; r < c.r; ++r) {
         for (int64_t s = 0; s < c.s; ++s) {
           const int64_t row = y + c.top - r * c.dilation_h, col = x + c.left - s * c.dilation_w;
-          if (floor_mod(row, c.stride_h) || floor_mod(col, c.stride_w)) continue;
+          if (row % c.stride_h || col % c.stride_w) continue;
           conv.taps.push_back({row / c.stride_h, col / c.stride_w, r * c.s + s});
         }
       }

@@ -80,7 +80,8 @@ bool direct(const Plan& plan, const Place& at) {
   return c.channels % 2 == 0 && c.step_x * c.groups * c.channels * 2 % kPage != 0 && inside(plan, at);
 }
 
-// The pixels that a tile's taps reach, zeros outside of the image: [ys][span_tile] pixels.
+// The pixels that a tile's taps reach, zeros outside of the image: [ys][span_tile] pixels. What is behind an odd number of
+// channels meets a weight of zero.
 void pack_tile(const Plan& plan, const Place& at, int64_t group, char* to) {
   const TapConv& c = plan.conv;
   const int64_t all = c.groups * c.channels, cols = (at.pixels - 1) * c.step_x + plan.span_x;
@@ -94,7 +95,6 @@ void pack_tile(const Plan& plan, const Place& at, int64_t group, char* to) {
         char* pixel = to + i * plan.pixel_bytes;
         if (col >= 0 && col < c.w) {
           std::memcpy(pixel, from + col * all, bytes);
-          if (c.channels % 2) std::memset(pixel + bytes, 0, 2);
         } else {
           std::memset(pixel, 0, size_t(plan.steps) * 4);
         }

@@ -78,7 +78,7 @@ class Gradient {
   void pack(int64_t group, int64_t first, int64_t index, int64_t from, Worker& worker) const {
     const int64_t block = first + index, n = std::min(kPiece, pixels(block) - from), p = block * kBlock + from;
     if (n <= 0) return;
-    worker.pixels.resize(kBlock);
+    worker.pixels.resize(size_t(n + n % 2));
     for (int64_t i = 0; i < n; ++i) worker.pixels[size_t(i)] = dy_ + (p + i) * c_.k + group * kg_;
     if (n % 2) worker.pixels[size_t(n)] = zeros_;
     isa_.interleave(worker.pixels.data(), up(n, 2), kg_, rows_, dy_panel_, dy_panel(index, group, 0) + from * rows_);
