@@ -59,9 +59,10 @@ def test_convolutions_of_networks(isa: str, conv: Conv, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("chain", [2, 6, 16, 30, 512])
-def test_any_chain(isa: str, chain: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    conv = Conv(2, 25, 25, 30, 40, 3, 3, padding=(1, 1, 1, 1))
-    case = fill(conv, np.random.default_rng(chain), 1000)
+@pytest.mark.parametrize("groups", [1, 40])
+def test_any_chain(isa: str, chain: int, groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    conv = Conv(2, 25, 25, 40 if groups > 1 else 30, 40, 3, 3, padding=(1, 1, 1, 1), groups=groups)
+    case = fill(conv, np.random.default_rng(chain), 30_000 if chain == 2 else 1000)
     expected = reference(monkeypatch, case, chain)
     monkeypatch.setenv("PYQ8_ISA", isa)
     same_bytes(case.run(chain), expected)
@@ -101,6 +102,34 @@ def test_the_counter_counts(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels.gemm(full[:2], full, scale=1, chain=4)
     kernels.gemm(full[:2], full, scale=1, chain=2, check=True)
     assert kernels.overflows() - before == 6
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_a_depthwise_sum_may_take_several_chains(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    conv = Conv(1, 9, 9, 24, 24, 5, 5, padding=(2, 2, 2, 2), groups=24)
+    case = fill(conv, np.random.default_rng(0), 32767)
+    expected = reference(monkeypatch, case)
+    monkeypatch.setenv("PYQ8_ISA", isa)
+    same_bytes(case.run(), expected)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_an_odd_number_of_pixels_is_proven_without_the_pixels_of_an_earlier_call(
+    isa: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2 * 32767^2 + 63 is one chain of INT32; one more large number would make it two, of which the 63 is lost."""
+    x, dy = np.full((1, 1, 4, 2), 32767, np.int16), np.full((1, 1, 4, 2), 32767, np.int16)
+    short = dy[:, :, :3].copy()
+    short[0, 0, 2] = 1
+    last = x[:, :, :3].copy()
+    last[0, 0, 2] = 63
+    answers = []
+    for name in (isa, "reference"):
+        monkeypatch.setenv("PYQ8_ISA", name)
+        kernels.set_threads(1)
+        kernels.conv_backward_weight(x, dy, scale=1, kernel_hw=(1, 1))
+        answers.append(kernels.conv_backward_weight(last, short, scale=1, kernel_hw=(1, 1))[0])
+    assert answers[0].tobytes() == answers[1].tobytes()
 
 
 def test_threads_change_no_byte() -> None:

@@ -21,7 +21,9 @@ def test_memory_is_used_again_only_once_nobody_refers_to_it() -> None:
     assert np.all(view == 1)
     del view
     gc.collect()
-    assert memory.empty(shape, np.float32).ctypes.data == address
+    third, fourth = memory.empty(shape, np.float32), memory.empty(shape, np.float32)
+    assert third.ctypes.data == address
+    assert not np.shares_memory(third, fourth)
 
 
 def test_arrays_are_aligned_and_ordinary() -> None:

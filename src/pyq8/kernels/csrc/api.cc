@@ -40,7 +40,7 @@ constexpr int64_t kPiece = 1 << 16;  // numbers of a task
 
 template <class F>
 void pieces(int64_t n, F f) {
-  parallel((n + kPiece - 1) / kPiece, [&](int64_t task, int) { f(task, task * kPiece, std::min(kPiece, n - task * kPiece)); });
+  parallel(up(n, kPiece), [&](int64_t task, int) { f(task, task * kPiece, std::min(kPiece, n - task * kPiece)); });
 }
 
 }  // namespace
@@ -102,14 +102,14 @@ PYQ8_API int64_t pyq8_peak(int index, int64_t repeats) {
 
 PYQ8_API float pyq8_absmax(int isa, const float* x, int64_t n) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
-  std::vector<float> most(size_t((n + kPiece - 1) / kPiece));
+  std::vector<float> most(size_t(up(n, kPiece)));
   pieces(n, [&](int64_t i, int64_t first, int64_t count) { most[size_t(i)] = isa_of(isa).absmax(x + first, count); });
   return isa_of(isa).absmax(most.data(), int64_t(most.size()));
 }
 
 PYQ8_API int pyq8_absmax16(int isa, const int16_t* x, int64_t n) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
-  std::vector<int> most(size_t((n + kPiece - 1) / kPiece));
+  std::vector<int> most(size_t(up(n, kPiece)));
   pieces(n, [&](int64_t i, int64_t first, int64_t count) { most[size_t(i)] = isa_of(isa).absmax16(x + first, count); });
   return most.empty() ? 0 : *std::max_element(most.begin(), most.end());
 }
@@ -118,7 +118,7 @@ PYQ8_API int pyq8_absmax16(int isa, const int16_t* x, int64_t n) {
 PYQ8_API float pyq8_quantize(int isa, const float* x, int64_t n, const float* scale, int limit, int16_t* to) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
   const bool stream = n * 2 >= kStream && reinterpret_cast<uintptr_t>(to) % 64 == 0;
-  std::vector<float> most(size_t((n + kPiece - 1) / kPiece));
+  std::vector<float> most(size_t(up(n, kPiece)));
   pieces(n, [&](int64_t i, int64_t first, int64_t count) {
     most[size_t(i)] = isa_of(isa).quantize(x + first, count, scale, limit, to + first, stream);
   });

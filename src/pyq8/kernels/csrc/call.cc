@@ -1,7 +1,5 @@
 #include "call.h"
 
-#include <atomic>
-#include <cmath>
 #include <vector>
 
 namespace pyq8 {
@@ -59,7 +57,8 @@ int64_t count_overflows(const Isa& isa, const Tile& t, int rows, int vectors) {
 
 void run_tile(const Isa& isa, Pyq8Call& call, const Tile& tile, int rows, bool wide) {
   if (call.overflows >= 0) {
-    __atomic_fetch_add(&call.overflows, count_overflows(isa, tile, rows, wide ? 2 * kVectors : kVectors), __ATOMIC_RELAXED);
+    __atomic_fetch_add(&call.overflows, count_overflows(isa, tile, rows, wide ? 2 * kVectors : kVectors),
+                       __ATOMIC_RELAXED);
   }
   (wide ? isa.tiles_wide : isa.tiles)[rows - 1](tile);
 }

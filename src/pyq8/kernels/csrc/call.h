@@ -27,6 +27,8 @@ namespace pyq8 {
 
 constexpr int64_t kStream = 4 << 20;  // bytes of a result that the caches do not keep anyway
 
+inline int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }  // a / b, rounded up
+
 // The instruction sets of this build that this processor has, best first.
 const Isa* const* isas(int* count);
 

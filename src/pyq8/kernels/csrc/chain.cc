@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "call.h"
+
 namespace pyq8 {
 
 namespace {
@@ -65,7 +67,7 @@ int64_t safe_steps(const Isa& isa, const int16_t* x, int64_t steps, int width, i
   Sums before;
   std::vector<int32_t> sums(static_cast<size_t>(width));
   for (; granule >= kFinest; granule /= 2) {
-    const int64_t granules = (steps + granule - 1) / granule;
+    const int64_t granules = up(steps, granule);
     before.assign(size_t((granules + 1) * width), 0);
     int64_t most = 0;
     for (int64_t g = 0; g < granules; ++g) {

@@ -10,13 +10,12 @@ namespace pyq8 {
 namespace {
 
 bool is_aligned(const float* out, int64_t channels, int64_t groups) {
-  return reinterpret_cast<uintptr_t>(out) % 64 == 0 && channels % 16 == 0 && (groups == 1 || channels / groups % 16 == 0);
+  return reinterpret_cast<uintptr_t>(out) % 64 == 0 && channels % 16 == 0 &&
+         (groups == 1 || channels / groups % 16 == 0);
 }
 
-int64_t floor_mod(int64_t a, int64_t b) { return (a % b + b) % b; }
-
 void clear(float* out, const Pyq8Conv& c, int64_t y, int64_t x) {
-  const int64_t rows = (c.h - y + c.stride_h - 1) / c.stride_h;
+  const int64_t rows = up(c.h - y, c.stride_h);
   parallel(c.n * rows, [&](int64_t task, int) {
     float* row = out + (task / rows * c.h + y + task % rows * c.stride_h) * c.w * c.c;
     for (int64_t col = x; col < c.w; col += c.stride_w) std::fill_n(row + col * c.c, c.c, 0.0f);
@@ -31,7 +30,8 @@ void forward(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int16_t* x
   conv.x = x;
   conv.n = c.n, conv.h = c.h, conv.w = c.w, conv.channels = c.c / c.groups, conv.groups = c.groups;
   for (int64_t r = 0; r < c.r; ++r) {
-    for (int64_t s = 0; s < c.s; ++s) conv.taps.push_back({r * c.dilation_h - c.top, s * c.dilation_w - c.left, r * c.s + s});
+    for (int64_t s = 0; s < c.s; ++s)
+      conv.taps.push_back({r * c.dilation_h - c.top, s * c.dilation_w - c.left, r * c.s + s});
   }
   conv.step_y = c.stride_h, conv.step_x = c.stride_w;
   conv.rows = c.ho, conv.cols = c.wo, conv.outputs = c.k / c.groups;
@@ -41,8 +41,8 @@ void forward(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int16_t* x
   run(isa, call, conv, {w, c.r * c.s, c.c / c.groups, false}, bias);
 }
 
-// The pixels (y + i * stride, x + j * stride) of dx get their sums from the taps with (y + top - r * dilation) % stride = 0:
-// for every (y, x) below the strides a convolution of its own, in which nothing is multiplied by an inserted zero.
+// The pixels (y, x) + i * stride of dx get their sums from the taps with (y + top - r * dilation) % stride = 0: for every
+// (y, x) below the strides a convolution of its own, in which nothing is multiplied by an inserted zero.
 void backward_data(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int16_t* dy, const int16_t* w, float* dx) {
   for (int64_t y = 0; y < std::min(c.stride_h, c.h); ++y) {
     for (int64_t x = 0; x < std::min(c.stride_w, c.w); ++x) {
@@ -52,7 +52,7 @@ void backward_data(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int1
       for (int64_t r = 0; r < c.r; ++r) {
         for (int64_t s = 0; s < c.s; ++s) {
           const int64_t row = y + c.top - r * c.dilation_h, col = x + c.left - s * c.dilation_w;
-          if (floor_mod(row, c.stride_h) || floor_mod(col, c.stride_w)) continue;
+          if (row % c.stride_h || col % c.stride_w) continue;
           conv.taps.push_back({row / c.stride_h, col / c.stride_w, r * c.s + s});
         }
       }
@@ -61,7 +61,7 @@ void backward_data(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int1
         continue;
       }
       conv.step_y = conv.step_x = 1;
-      conv.rows = (c.h - y + c.stride_h - 1) / c.stride_h, conv.cols = (c.w - x + c.stride_w - 1) / c.stride_w;
+      conv.rows = up(c.h - y, c.stride_h), conv.cols = up(c.w - x, c.stride_w);
       conv.outputs = c.c / c.groups;
       conv.out = dx + (y * c.w + x) * c.c;
       conv.out_col = c.stride_w * c.c, conv.out_row = c.stride_h * c.w * c.c, conv.out_image = c.h * c.w * c.c;

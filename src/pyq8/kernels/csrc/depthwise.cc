@@ -22,7 +22,8 @@ void run_depthwise(const Isa& isa, Pyq8Call& call, const TapConv& conv, const We
   const int64_t channels = conv.groups, taps = int64_t(conv.taps.size());
   int16_t* const packed = workspace().packed.of<int16_t>(taps * channels);  // [tap][channel]
   for (int64_t t = 0; t < taps; ++t) {
-    for (int64_t c = 0; c < channels; ++c) packed[t * channels + c] = weights.w[c * weights.slots + conv.taps[size_t(t)].slot];
+    for (int64_t c = 0; c < channels; ++c)
+      packed[t * channels + c] = weights.w[c * weights.slots + conv.taps[size_t(t)].slot];
   }
   parallel(conv.n * conv.rows, [&](int64_t task, int id) {
     Worker& worker = workspace().workers[size_t(id)];
@@ -36,8 +37,8 @@ void run_depthwise(const Isa& isa, Pyq8Call& call, const TapConv& conv, const We
         worker.pixels.push_back(conv.x + ((image * conv.h + row) * conv.w + col) * channels);
         worker.pixels.push_back(packed + t * channels);
       }
-      const float peak = isa.depthwise(worker.pixels.data(), int64_t(worker.pixels.size() / 2), channels, call.scale, bias,
-                                       out + j * conv.out_col);
+      const float peak = isa.depthwise(worker.pixels.data(), int64_t(worker.pixels.size() / 2), channels, call.scale,
+                                       bias, out + j * conv.out_col);
       worker.peak[0] = std::max(worker.peak[0], peak);
     }
   });

@@ -38,7 +38,8 @@ std::vector<int64_t> prove(const Isa& isa, const Pyq8Call& call, const Pyq8Conv&
 
 }  // namespace
 
-void depthwise_weight(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int16_t* x, const int16_t* dy, float* dw) {
+void depthwise_weight(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int16_t* x, const int16_t* dy,
+                      float* dw) {
   const std::vector<int64_t> chains = prove(isa, call, c, dy);
   const int64_t taps = c.r * c.s, pixels = c.n * c.ho * c.wo, pieces = up(c.c, kChannels);
   const int16_t* const zeros = workspace().zeros(kChannels);

@@ -45,7 +45,19 @@ constexpr Tiles<Avx2Int16, kRows, kVectors> kTiles;
 
 }  // namespace
 
-const Isa kAvx2 = {"avx2", Avx2Int16::kLanes, kRows, 0, kTiles.of, nullptr, interleave_plain, transpose_plain,
-                   magnitudes_plain, depthwise_plain, depthwise_weight_plain, absmax_plain, absmax16_plain, quantize_plain};
+const Isa kAvx2 = {"avx2",
+                   Avx2Int16::kLanes,
+                   kRows,
+                   0,
+                   kTiles.of,
+                   nullptr,
+                   interleave_plain,
+                   transpose_plain,
+                   magnitudes_plain,
+                   depthwise_plain,
+                   depthwise_weight_plain,
+                   absmax_plain,
+                   absmax16_plain,
+                   quantize_plain};
 
 const NormLoops kNormAvx2 = kNormLoops;

@@ -45,7 +45,19 @@ constexpr Tiles<VnniInt16, kRowsWide, 2 * kVectors> kTilesWide;
 
 }  // namespace
 
-const Isa kVnni = {"vnni", VnniInt16::kLanes, kRows, kRowsWide, kTiles.of, kTilesWide.of, interleave_avx512, transpose_avx512,
-                   magnitudes_avx512, depthwise_plain, depthwise_weight_plain, absmax_avx512, absmax16_plain, quantize_avx512};
+const Isa kVnni = {"vnni",
+                   VnniInt16::kLanes,
+                   kRows,
+                   kRowsWide,
+                   kTiles.of,
+                   kTilesWide.of,
+                   interleave_avx512,
+                   transpose_avx512,
+                   magnitudes_avx512,
+                   depthwise_plain,
+                   depthwise_weight_plain,
+                   absmax_avx512,
+                   absmax16_plain,
+                   quantize_avx512};
 
 const NormLoops kNormVnni = kNormLoops;

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-constexpr int kVectors = 2;        // of a block of packed operands: [step][kVectors * lanes] times 32 bits
-constexpr int kMostRows = 14;      // of any register tile
+constexpr int kVectors = 2;    // of a block of packed operands: [step][kVectors * lanes] times 32 bits
+constexpr int kMostRows = 14;  // of any register tile
 constexpr int kMostLanes = 16;
 constexpr int64_t kOutside = INT64_MIN;  // the offset of a tap that is outside of the image for a whole tile
 
@@ -16,33 +16,34 @@ struct Tile {
   int64_t step;            // bytes from step to step of x within a tap
   const int64_t* offsets;  // [taps] bytes from x to where a tap's steps begin, or kOutside
   int64_t taps;
-  int64_t steps;           // of a tap
-  int64_t chain;           // steps between flushes into FP32, at least 1; counted from the first step of the call
-  const void* w;           // [taps * steps][kVectors * lanes] times 32 bits
-  int64_t block;           // bytes to the next such block, for tiles of 2 * kVectors vectors
-  float* sums;             // [rows][vectors * lanes] FP32 sums of earlier chains, aligned to 64 bytes
-  bool resume;             // the sums hold something already
-  float* out;              // null leaves the result in `sums`
-  int64_t out_row;         // floats from row to row of out
-  int width;               // columns of out
+  int64_t steps;    // of a tap
+  int64_t chain;    // steps between flushes into FP32, at least 1; counted from the first step of the call
+  const void* w;    // [taps * steps][kVectors * lanes] times 32 bits
+  int64_t block;    // bytes to the next such block, for tiles of 2 * kVectors vectors
+  float* sums;      // [rows][vectors * lanes] FP32 sums of earlier chains, aligned to 64 bytes
+  bool resume;      // the sums hold something already
+  float* out;       // null leaves the result in `sums`
+  int64_t out_row;  // floats from row to row of out
+  int width;        // columns of out
   float scale[2];
-  const float* bias;       // [vectors * lanes], padded, or null
-  float* peak;             // [lanes] largest |out| so far
-  bool stream;             // store past the caches; out is aligned to the vector
+  const float* bias;  // [vectors * lanes], padded, or null
+  float* peak;        // [lanes] largest |out| so far
+  bool stream;        // store past the caches; out is aligned to the vector
 };
 
 using TileFunction = void (*)(const Tile&);
 
 struct Isa {
   const char* name;
-  int lanes;                                // 32-bit numbers in a vector
-  int rows;                                 // of the widest tile of kVectors vectors
-  int rows_wide;                            // of the widest tile of 2 * kVectors vectors, 0 for none
-  const TileFunction* tiles;                // [rows]: of 1 to `rows` rows
-  const TileFunction* tiles_wide;           // [rows_wide]
-  // to[step][width][2] = pixels[2 step][c], pixels[2 step + 1][c], the next `width` channels `panel` numbers further on, and
-  // so on for all channels, zeros behind them.
-  void (*interleave)(const int16_t* const* pixels, int64_t steps, int64_t channels, int width, int64_t panel, int16_t* to);
+  int lanes;                       // 32-bit numbers in a vector
+  int rows;                        // of the widest tile of kVectors vectors
+  int rows_wide;                   // of the widest tile of 2 * kVectors vectors, 0 for none
+  const TileFunction* tiles;       // [rows]: of 1 to `rows` rows
+  const TileFunction* tiles_wide;  // [rows_wide]
+  // to[step][width][2] = pixels[2 step][c], pixels[2 step + 1][c], the next `width` channels `panel` numbers further on,
+  // and so on for all channels, zeros behind them.
+  void (*interleave)(const int16_t* const* pixels, int64_t steps, int64_t channels, int width, int64_t panel,
+                     int16_t* to);
   // to[step][width][2] = from[lane * stride + 2 step], + 1 for `lanes` lanes and `count` numbers, zeros behind.
   void (*transpose)(const int16_t* from, int64_t stride, int lanes, int64_t count, int width, int16_t* to);
   // sums[lane] = sum of |x| over n steps of x[step][width][2]; returns max|x|.
@@ -55,8 +56,8 @@ struct Isa {
                            float* sums);
   float (*absmax)(const float* x, int64_t n);  // NaN where x holds one
   int (*absmax16)(const int16_t* x, int64_t n);
-  // to = round_half_even((x * scale[0]) * scale[1]), clamped to +-limit; returns absmax. stream: store past the caches, to
-  // memory aligned to the vector.
+  // to = round_half_even((x * scale[0]) * scale[1]), clamped to +-limit; returns absmax. stream: store past the caches,
+  // to memory aligned to the vector.
   float (*quantize)(const float* x, int64_t n, const float* scale, int limit, int16_t* to, bool stream);
 };
 

@@ -7,17 +7,23 @@
 
 namespace {
 
-// An empty asm at the end of an outer loop keeps GCC from jamming the inner ones, of which it cannot vectorize the result.
+// An empty asm at the end of an outer loop keeps GCC from jamming the inner ones, which it could not
+// vectorize then.
 
 // f of the width: of the usual ones as a constant, for which the compiler unrolls and vectorizes.
 template <class F>
 inline auto with_width(int width, F f) {
   switch (width) {
-    case 4: return f(std::integral_constant<int, 4>());
-    case 5: return f(std::integral_constant<int, 5>());
-    case 6: return f(std::integral_constant<int, 6>());
-    case 16: return f(std::integral_constant<int, 16>());
-    default: return f(width);
+    case 4:
+      return f(std::integral_constant<int, 4>());
+    case 5:
+      return f(std::integral_constant<int, 5>());
+    case 6:
+      return f(std::integral_constant<int, 6>());
+    case 16:
+      return f(std::integral_constant<int, 16>());
+    default:
+      return f(width);
   }
 }
 
@@ -123,8 +129,8 @@ inline float quantize_plain(const float* x, int64_t n, const float* scale, int l
 }
 
 template <int N>
-inline uint32_t depthwise_some(const int16_t* const* operands, int64_t n, int64_t c, const float* scale, const float* bias,
-                            float* out) {
+inline uint32_t depthwise_some(const int16_t* const* operands, int64_t n, int64_t c, const float* scale,
+                               const float* bias, float* out) {
   uint32_t sums[N] = {};
   for (int64_t i = 0; i < n; ++i) {
     const int16_t *x = operands[2 * i] + c, *w = operands[2 * i + 1] + c;

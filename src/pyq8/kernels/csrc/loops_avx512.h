@@ -95,7 +95,8 @@ inline void transpose16(__m512i (&rows)[16]) {
   }
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
-    const __m512i a = _mm512_shuffle_i32x4(fours[j], fours[4 + j], 0x88), b = _mm512_shuffle_i32x4(fours[j], fours[4 + j], 0xdd);
+    const __m512i a = _mm512_shuffle_i32x4(fours[j], fours[4 + j], 0x88),
+                  b = _mm512_shuffle_i32x4(fours[j], fours[4 + j], 0xdd);
     const __m512i c = _mm512_shuffle_i32x4(fours[8 + j], fours[12 + j], 0x88);
     const __m512i d = _mm512_shuffle_i32x4(fours[8 + j], fours[12 + j], 0xdd);
     rows[j] = _mm512_shuffle_i32x4(a, c, 0x88);
@@ -114,7 +115,8 @@ inline void transpose_avx512(const int16_t* from, int64_t stride, int lanes, int
 #pragma GCC unroll 16
       for (int i = 0; i < 16; ++i) {
         const bool there = lane + i < lanes;
-        rows[i] = _mm512_maskz_loadu_epi16(there ? mask : __mmask32(0), there ? from + (lane + i) * stride + first : from);
+        rows[i] =
+            _mm512_maskz_loadu_epi16(there ? mask : __mmask32(0), there ? from + (lane + i) * stride + first : from);
       }
       transpose16(rows);
 #pragma GCC unroll 16

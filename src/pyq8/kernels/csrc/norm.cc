@@ -47,12 +47,15 @@ int reduce(int64_t rows, int64_t channels, const Join (&how)[4], double* out, F 
     tasks(rows, [&](int64_t task, int64_t first, int64_t n) { f(first, n, partial.data() + task * size); });
     parallel(4, [&](int64_t kind, int) {
       double* to = out + kind * channels;
-      for (int64_t c = 0; c < channels; ++c) to[c] = how[kind] == Join::kSum ? 0.0 : partial[size_t(kind * channels + c)];
+      for (int64_t c = 0; c < channels; ++c)
+        to[c] = how[kind] == Join::kSum ? 0.0 : partial[size_t(kind * channels + c)];
       for (int64_t task = 0; task < count; ++task) {
         const float* from = partial.data() + task * size + kind * channels;
         for (int64_t c = 0; c < channels; ++c) {
           const double v = from[c];
-          to[c] = how[kind] == Join::kSum ? to[c] + v : how[kind] == Join::kMin ? std::min(to[c], v) : std::max(to[c], v);
+          to[c] = how[kind] == Join::kSum   ? to[c] + v
+                  : how[kind] == Join::kMin ? std::min(to[c], v)
+                                            : std::max(to[c], v);
         }
       }
     });
@@ -68,8 +71,9 @@ int reduce(int64_t rows, int64_t channels, const Join (&how)[4], double* out, F 
 using namespace pyq8;
 
 PYQ8_API int pyq8_moments(int isa, const float* x, int64_t rows, int64_t channels, double* out) {
-  return reduce(rows, channels, {Join::kSum, Join::kSum, Join::kMin, Join::kMax}, out,
-                [&](int64_t first, int64_t n, float* sums) { loops(isa).moments(x + first * channels, n, channels, x, sums); });
+  return reduce(
+      rows, channels, {Join::kSum, Join::kSum, Join::kMin, Join::kMax}, out,
+      [&](int64_t first, int64_t n, float* sums) { loops(isa).moments(x + first * channels, n, channels, x, sums); });
 }
 
 PYQ8_API void pyq8_normalize(int isa, const Pyq8Norm* norm, const float* x, float* y, int16_t* q) {

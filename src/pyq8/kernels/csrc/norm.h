@@ -25,8 +25,8 @@ struct NormLoops {
   // sums[4][channels] = sum of g, sum of g * (x - mean), max|g|, max|x - mean|; g = dy, or 0 where the ReLU cut y off
   void (*backward_sums)(const Pyq8Norm& norm, const float* dy, const float* x, int64_t rows, float* sums);
   // dx = ((g - k1) - (x - mean) * k2) * factor
-  void (*backward)(const Pyq8Norm& norm, const float* dy, const float* x, const float* k1, const float* k2, int64_t rows,
-                   float* dx, int16_t* q);
+  void (*backward)(const Pyq8Norm& norm, const float* dy, const float* x, const float* k1, const float* k2,
+                   int64_t rows, float* dx, int16_t* q);
 };
 
 extern const NormLoops kNormScalar;

@@ -13,8 +13,8 @@ constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an
 inline float larger_of(float a, float b) { return a > b ? a : b; }
 
 void moments_plain(const float* x, int64_t rows, int64_t channels, const float* origin, float* sums) {
-  float *__restrict sum = sums, *__restrict square = sums + channels;
-  float *__restrict low = sums + 2 * channels, *__restrict high = sums + 3 * channels;
+  float* __restrict sum = sums, * __restrict square = sums + channels;
+  float* __restrict low = sums + 2 * channels, * __restrict high = sums + 3 * channels;
   for (int64_t c = 0; c < channels; ++c) sum[c] = square[c] = 0, low[c] = high[c] = x[c];
   for (int64_t row = 0; row < rows; ++row, x += channels) {
     for (int64_t c = 0; c < channels; ++c) {
@@ -28,8 +28,9 @@ void moments_plain(const float* x, int64_t rows, int64_t channels, const float* 
 }
 
 template <bool Rectify, bool Real, bool Whole>
-void normalize_as(const Pyq8Norm& n, const float* __restrict x, int64_t rows, float* __restrict y, int16_t* __restrict q) {
-  const float *__restrict mean = n.mean, *__restrict factor = n.factor, *__restrict shift = n.shift;
+void normalize_as(const Pyq8Norm& n, const float* __restrict x, int64_t rows, float* __restrict y,
+                  int16_t* __restrict q) {
+  const float* __restrict mean = n.mean, * __restrict factor = n.factor, * __restrict shift = n.shift;
   const float most = float(n.limit), scale0 = n.scale[0], scale1 = n.scale[1];
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < n.channels; ++c) {
@@ -52,7 +53,8 @@ void normalize_as(const Pyq8Norm& n, const float* __restrict x, int64_t rows, fl
 void normalize_plain(const Pyq8Norm& n, const float* x, int64_t rows, float* y, int16_t* q) {
   using F = void (*)(const Pyq8Norm&, const float*, int64_t, float*, int16_t*);
   constexpr F kinds[2][2][2] = {
-      {{nullptr, normalize_as<false, false, true>}, {normalize_as<false, true, false>, normalize_as<false, true, true>}},
+      {{nullptr, normalize_as<false, false, true>},
+       {normalize_as<false, true, false>, normalize_as<false, true, true>}},
       {{nullptr, normalize_as<true, false, true>}, {normalize_as<true, true, false>, normalize_as<true, true, true>}}};
   kinds[n.rectify != 0][y != nullptr][q != nullptr](n, x, rows, y, q);
 }
@@ -66,9 +68,9 @@ inline float gradient(const Pyq8Norm& n, float dy, float centred, float factor, 
 template <bool Rectify>
 void backward_sums_as(const Pyq8Norm& n, const float* dy, const float* x, int64_t rows, float* sums) {
   const int64_t channels = n.channels;
-  const float *__restrict mean = n.mean, *__restrict factor = n.factor, *__restrict shift = n.shift;
-  float *__restrict sum = sums, *__restrict product = sums + channels;
-  float *__restrict peak = sums + 2 * channels, *__restrict far = sums + 3 * channels;
+  const float* __restrict mean = n.mean, * __restrict factor = n.factor, * __restrict shift = n.shift;
+  float* __restrict sum = sums, * __restrict product = sums + channels;
+  float* __restrict peak = sums + 2 * channels, * __restrict far = sums + 3 * channels;
   for (int64_t c = 0; c < 4 * channels; ++c) sums[c] = 0;
   for (int64_t row = 0; row < rows; ++row, dy += channels, x += channels) {
     for (int64_t c = 0; c < channels; ++c) {
@@ -87,9 +89,10 @@ void backward_sums_plain(const Pyq8Norm& n, const float* dy, const float* x, int
 }
 
 template <bool Rectify, bool Real, bool Whole>
-void norm_backward_as(const Pyq8Norm& n, const float* __restrict dy, const float* __restrict x, const float* __restrict k1,
-                      const float* __restrict k2, int64_t rows, float* __restrict dx, int16_t* __restrict q) {
-  const float *__restrict mean = n.mean, *__restrict factor = n.factor, *__restrict shift = n.shift;
+void norm_backward_as(const Pyq8Norm& n, const float* __restrict dy, const float* __restrict x,
+                      const float* __restrict k1, const float* __restrict k2, int64_t rows, float* __restrict dx,
+                      int16_t* __restrict q) {
+  const float* __restrict mean = n.mean, * __restrict factor = n.factor, * __restrict shift = n.shift;
   const float most = float(n.limit), scale0 = n.scale[0], scale1 = n.scale[1];
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < n.channels; ++c) {
@@ -111,9 +114,10 @@ void norm_backward_as(const Pyq8Norm& n, const float* __restrict dy, const float
   }
 }
 
-void norm_backward_plain(const Pyq8Norm& n, const float* dy, const float* x, const float* k1, const float* k2, int64_t rows,
-                         float* dx, int16_t* q) {
-  using F = void (*)(const Pyq8Norm&, const float*, const float*, const float*, const float*, int64_t, float*, int16_t*);
+void norm_backward_plain(const Pyq8Norm& n, const float* dy, const float* x, const float* k1, const float* k2,
+                         int64_t rows, float* dx, int16_t* q) {
+  using F =
+      void (*)(const Pyq8Norm&, const float*, const float*, const float*, const float*, int64_t, float*, int16_t*);
   constexpr F kinds[2][2][2] = {{{nullptr, norm_backward_as<false, false, true>},
                                  {norm_backward_as<false, true, false>, norm_backward_as<false, true, true>}},
                                 {{nullptr, norm_backward_as<true, false, true>},

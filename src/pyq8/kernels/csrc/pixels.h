@@ -10,8 +10,6 @@ namespace pyq8 {
 
 constexpr int64_t kBlock = 1024;  // pixels after which a chain ends; part of what the result is, see reference.py
 
-inline int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // Where a tap (r * S + s) finds output pixels p ... p + n - 1 in x, `zeros` where it is outside; one more for an odd n.
 inline void find_pixels(const Pyq8Conv& c, const int16_t* x, int64_t p, int64_t n, int64_t tap, const int16_t* zeros,
                         std::vector<const int16_t*>& pixels) {

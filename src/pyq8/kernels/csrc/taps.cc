@@ -10,10 +10,8 @@
 namespace pyq8 {
 namespace {
 
-constexpr int64_t kCache = 192 << 10;     // bytes of x that the tiles of a task may take: they are read once a block of weights
-constexpr int64_t kPage = 4096;           // rows of a tile this far apart fall into one set of the first cache
-
-int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr int64_t kCache = 192 << 10;  // bytes of x of a task, which are read once a block of weights
+constexpr int64_t kPage = 4096;        // rows of a tile this far apart fall into one set of the first cache
 
 // Everything a task needs to know, the same for all tasks.
 struct Plan {
@@ -74,13 +72,14 @@ bool inside(const Plan& plan, const Place& at) {
   return first >= 0 && first + (at.pixels - 1) * plan.conv.step_x + plan.span_x <= plan.conv.w;
 }
 
-// Whether a tile reads x itself: no column outside, channels in pairs, and rows that do not push one another from the cache.
+// Whether a tile reads x itself: no column outside, channels in pairs, rows that do not push one another from the cache.
 bool direct(const Plan& plan, const Place& at) {
   const TapConv& c = plan.conv;
   return c.channels % 2 == 0 && c.step_x * c.groups * c.channels * 2 % kPage != 0 && inside(plan, at);
 }
 
-// The pixels that a tile's taps reach, zeros outside of the image: [ys][span_tile] pixels.
+// The pixels that a tile's taps reach, zeros outside of the image: [ys][span_tile] pixels. What is behind an odd number
+// of channels meets a weight of zero.
 void pack_tile(const Plan& plan, const Place& at, int64_t group, char* to) {
   const TapConv& c = plan.conv;
   const int64_t all = c.groups * c.channels, cols = (at.pixels - 1) * c.step_x + plan.span_x;
@@ -94,7 +93,6 @@ void pack_tile(const Plan& plan, const Place& at, int64_t group, char* to) {
         char* pixel = to + i * plan.pixel_bytes;
         if (col >= 0 && col < c.w) {
           std::memcpy(pixel, from + col * all, bytes);
-          if (c.channels % 2) std::memset(pixel + bytes, 0, 2);
         } else {
           std::memset(pixel, 0, size_t(plan.steps) * 4);
         }
@@ -262,7 +260,8 @@ class Task {
 // A convolution that takes every pixel once is a matrix product: one image of one row.
 void flatten(TapConv& c) {
   const bool same = c.taps.size() == 1 && c.taps[0].y == 0 && c.taps[0].x == 0 && c.step_y == 1 && c.step_x == 1 &&
-                    c.rows == c.h && c.cols == c.w && c.out_row == c.cols * c.out_col && c.out_image == c.rows * c.out_row;
+                    c.rows == c.h && c.cols == c.w && c.out_row == c.cols * c.out_col &&
+                    c.out_image == c.rows * c.out_row;
   if (!same) return;
   c.w = c.cols = c.n * c.rows * c.cols;
   c.out_image = c.out_row = c.cols * c.out_col;

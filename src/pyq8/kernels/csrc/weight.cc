@@ -1,7 +1,8 @@
-// dw[k][t][c] = sum over pixels p of dy[p][k] * x[p at tap t][c]: dy is broadcast, x is the vector, a step is two pixels.
+// dw[k][t][c] = sum over pixels p of dy[p][k] * x[p at tap t][c]: dy is broadcast, x is the vector, a step is two
+// pixels.
 //
-// Pixels are taken in blocks of kBlock: the operands of a block are interleaved by pairs of pixels, and its chains end with
-// it. The sums of a tile go through all blocks in order, whatever thread adds them.
+// Pixels are taken in blocks of kBlock: the operands of a block are interleaved by pairs of pixels, and its chains end
+// with it. The sums of a tile go through all blocks in order, whatever thread adds them.
 #include "weight.h"
 
 #include <algorithm>
@@ -16,10 +17,10 @@
 namespace pyq8 {
 namespace {
 
-constexpr int64_t kRegion = 1 << 20;        // bytes of operands interleaved at a time
-constexpr int64_t kPiece = 128;             // pixels interleaved by one task
+constexpr int64_t kRegion = 1 << 20;  // bytes of operands interleaved at a time
+constexpr int64_t kPiece = 128;       // pixels interleaved by one task
 constexpr int64_t kSteps = kBlock / 2;
-constexpr int64_t kGap = 32;                // numbers between panels, which would else begin in the same set of the cache
+constexpr int64_t kGap = 32;  // numbers between panels, which would else begin in the same set of the cache
 
 class Gradient {
  public:
@@ -55,7 +56,8 @@ class Gradient {
         const int64_t piece = task / c_.groups;
         pack(task % c_.groups, first, piece / pieces, piece % pieces * kPiece, workspace().workers[size_t(worker)]);
       });
-      parallel((last - first) * dy_panels, [&](int64_t task, int) { prove(first, task / dy_panels, task % dy_panels); });
+      parallel((last - first) * dy_panels,
+               [&](int64_t task, int) { prove(first, task / dy_panels, task % dy_panels); });
       parallel(panels * splits, [&](int64_t task, int worker) {
         const int64_t split = task % splits;
         add(first, last, task / splits, split * k_tiles_ / splits, (split + 1) * k_tiles_ / splits,
@@ -78,7 +80,7 @@ class Gradient {
   void pack(int64_t group, int64_t first, int64_t index, int64_t from, Worker& worker) const {
     const int64_t block = first + index, n = std::min(kPiece, pixels(block) - from), p = block * kBlock + from;
     if (n <= 0) return;
-    worker.pixels.resize(kBlock);
+    worker.pixels.resize(size_t(n + n % 2));
     for (int64_t i = 0; i < n; ++i) worker.pixels[size_t(i)] = dy_ + (p + i) * c_.k + group * kg_;
     if (n % 2) worker.pixels[size_t(n)] = zeros_;
     isa_.interleave(worker.pixels.data(), up(n, 2), kg_, rows_, dy_panel_, dy_panel(index, group, 0) + from * rows_);
@@ -138,23 +140,24 @@ class Gradient {
   const Pyq8Conv& c_;
   const int16_t *x_, *dy_;
   float* dw_;
-  int width_, rows_;               // channels of a panel: input channels of x, output channels of dy
-  int64_t cg_, kg_;                // channels a group
-  int64_t c_blocks_, k_tiles_;     // panels of x, of dy
+  int width_, rows_;            // channels of a panel: input channels of x, output channels of dy
+  int64_t cg_, kg_;             // channels a group
+  int64_t c_blocks_, k_tiles_;  // panels of x, of dy
   int64_t taps_, pixels_, blocks_;
-  int64_t x_panel_, dy_panel_;     // numbers in a panel
-  bool shared_;                    // x is interleaved once for all tasks; else by every task for its tap
-  int64_t group_, block_;          // numbers in the panels of a group, and of all groups, in a block of pixels
-  int64_t region_;                 // blocks interleaved at a time
-  std::vector<int64_t> chains_;    // steps, of every panel of dy
+  int64_t x_panel_, dy_panel_;   // numbers in a panel
+  bool shared_;                  // x is interleaved once for all tasks; else by every task for its tap
+  int64_t group_, block_;        // numbers in the panels of a group, and of all groups, in a block of pixels
+  int64_t region_;               // blocks interleaved at a time
+  std::vector<int64_t> chains_;  // steps, of every panel of dy
   int16_t* panels_;
   const int16_t* zeros_;
-  float* sums_ = nullptr;          // [tap][block of c][tile of k][rows][width]
+  float* sums_ = nullptr;  // [tap][block of c][tile of k][rows][width]
 };
 
 }  // namespace
 
-void backward_weight(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int16_t* x, const int16_t* dy, float* dw) {
+void backward_weight(const Isa& isa, Pyq8Call& call, const Pyq8Conv& c, const int16_t* x, const int16_t* dy,
+                     float* dw) {
   if (c.c == c.groups && c.k == c.groups && call.overflows < 0) {
     depthwise_weight(isa, call, c, x, dy, dw);
   } else {

@@ -18,7 +18,8 @@ const int16_t* Workspace::zeros(int64_t count) {
 
 float Workspace::peak() const {
   float most = 0;
-  for (const Worker& worker : workers) most = std::max(most, *std::max_element(std::begin(worker.peak), std::end(worker.peak)));
+  for (const Worker& worker : workers)
+    most = std::max(most, *std::max_element(std::begin(worker.peak), std::end(worker.peak)));
   return most;
 }
 
