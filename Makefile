@@ -2,16 +2,17 @@
 # make gate   quantize the embedded model and judge it with pyq8 check
 # make test   run every test
 # make lint   ruff and mypy
+# make kernels   build the compiled kernels into src, for PYTHONPATH=src (needs CMake and a C++17 compiler)
 # Each makes its own virtual environment in .venv first.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml $(shell find src calib_datasets -type f -not -name '*.pyc')
+SOURCES := pyproject.toml $(shell find src calib_datasets -type f -not -name '*.pyc' -not -name '*.so')
 
 DIGITS := calib_datasets/digits
 
-.PHONY: demo gate test lint clean
+.PHONY: demo gate test lint kernels clean
 
 demo: $(VENV)/installed
 	$(BIN)/pyq8 demo
@@ -29,6 +30,11 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+kernels:
+	cmake -S src/pyq8/kernels -B build/dev
+	cmake --build build/dev --parallel
+	cmake --install build/dev --prefix src
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -41,4 +47,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) build

@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "compare a quantized model with its original; the gate for CI",
     "bench": "time models against each other",
     "inspect": "show which kernel runs every node on this machine, or which layers lose most",
+    "kernels": "time the INT16 kernels of training",
     "demo": "quantize, prove, check and time the embedded model",
 }
 

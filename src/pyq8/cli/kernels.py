@@ -1,0 +1,60 @@
+"""`pyq8 kernels`."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pyq8.kernels.geometry import Conv
+
+
+@click.command("kernels")
+@click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, metavar="N", help="Images.")
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True, metavar="N", help="Of each timing.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: the physical cores.")
+@click.option("--bits", type=click.IntRange(2, 15), default=13, show_default=True, help="Magnitude bits of operands.")
+@click.option("--fastest", is_flag=True, help="Show the fastest round instead of the median, on a noisy machine.")
+def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bool) -> None:
+    """Time the INT16 convolutions of ResNet-50, against PyTorch's FP32 where it is installed.
+
+    Milliseconds, 10^9 operations a second and their share of the measured INT16 peak, and how many times as fast as
+    PyTorch, for the forward convolution and the gradients of its input and its weight.
+    """
+    from tqdm import tqdm
+
+    from pyq8 import cpu, kernels
+    from pyq8.errors import UsageError
+    from pyq8.kernels import bench, library
+
+    if not kernels.available():
+        raise UsageError(f"pyq8.kernels: {kernels.reason()}")
+    threads = threads or cpu.physical_cores()
+    kernels.set_threads(threads)
+    peak = bench.peak()
+    click.echo(f"{cpu.describe()}; {library.chosen()}, {threads} threads, INT16 peak {peak:.0f} G-op/s")
+    click.echo(f"{'':24}" + "".join(f"{name:^32}" for name in bench.DIRECTIONS))
+    click.echo(f"{'convolution':24}" + f"{'ms':>8}{'G-op/s':>9}{'peak':>6}{'torch':>7}  " * 3)
+    middle = min if fastest else statistics.median
+    ratios: dict[str, list[float]] = {name: [] for name in bench.DIRECTIONS}
+    convs = bench.resnet50(batch)
+    for row in tqdm(bench.time_convs(convs, rounds, bits, threads), total=len(convs), disable=None, leave=False):
+        line = f"{_name(row.conv):24}"
+        for name in bench.DIRECTIONS:
+            seconds = middle(row.ours[name])
+            rate = 2e-9 * row.conv.macs / seconds
+            line += f"{1e3 * seconds:8.2f}{rate:9.0f}{rate / peak:6.0%}"
+            if row.torch[name]:
+                ratios[name].append(middle(row.torch[name]) / seconds)
+            line += f"{ratios[name][-1]:7.2f}  " if row.torch[name] else f"{'-':>7}  "
+        tqdm.write(line)
+    if ratios["forward"]:
+        means = [math.exp(statistics.fmean(map(math.log, ratios[name]))) for name in bench.DIRECTIONS]
+        click.echo(f"{'geometric mean':24}" + "".join(f"{mean:30.2f}  " for mean in means))
+
+
+def _name(conv: Conv) -> str:
+    return f"{conv.r}x{conv.s} {conv.c}->{conv.k} {conv.h}px" + (f" /{conv.stride[0]}" if conv.stride[0] > 1 else "")
