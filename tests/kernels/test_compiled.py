@@ -143,13 +143,14 @@ def test_threads_change_no_byte() -> None:
 
 def test_a_forked_child_computes() -> None:
     code = """
-import os, numpy as np
+import os, signal, numpy as np
 from pyq8 import kernels
 kernels.set_threads(3)
 a = np.ones((4000, 64), np.int16)
 first, _ = kernels.gemm(a, a[:64], scale=1)
 child = os.fork()
 if not child:
+    signal.alarm(30)  # a child that waits for ever must not outlive the test
     again, _ = kernels.gemm(a, a[:64], scale=1)
     os._exit(0 if np.array_equal(first, again) else 1)
 assert os.waitpid(child, 0)[1] == 0
