@@ -33,7 +33,7 @@ def test_corrections_bring_the_output_closer(body: str, weights: Weights, config
     feeds, others = random_feeds(model, 24)[:16], random_feeds(model, 24)[16:]
     plain = quantized(model, config, feeds)
 
-    better = correct(model, plain.plan, plain.calibration, lambda: feeds, EFFORT, rewrite)
+    better = correct(model, plain.plan, lambda: feeds, EFFORT, rewrite)
 
     (expected,) = run(model, others)
     before, after = (sqnr(expected, run(rewrite(model, p), others)[0]) for p in (plain.plan, better))
@@ -49,7 +49,7 @@ def test_gemm_and_matmul() -> None:
     feeds = random_feeds(model, 40)
     plain = quantized(model, Config(weight_type=INT7), feeds)
 
-    better = correct(model, plain.plan, plain.calibration, lambda: feeds, EFFORT, rewrite)
+    better = correct(model, plain.plan, lambda: feeds, EFFORT, rewrite)
 
     (expected,) = run(model, feeds)
     before, after = (sqnr(expected, run(rewrite(model, p), feeds)[0]) for p in (plain.plan, better))
@@ -68,7 +68,7 @@ def test_a_bias_corrects_what_came_before_it() -> None:
     clipped = replace(plan, qparams={**plan.qparams, "b": half})
 
     def drift(layers: int) -> float:
-        better = correct(model, clipped, calibration, lambda: feeds, replace(EFFORT, layers=layers), rewrite)
+        better = correct(model, clipped, lambda: feeds, replace(EFFORT, layers=layers), rewrite)
         error = run(rewrite(model, better), feeds)[0] - run(model, feeds)[0]
         return float(np.abs(error.mean(axis=(0, 1, 3, 4))).max())
 
@@ -81,7 +81,7 @@ def test_bias_correction_can_be_off() -> None:
     config = Config(bias_correction=False)
     plain = quantized(model, config, feeds)
 
-    better = correct(model, plain.plan, plain.calibration, lambda: feeds, EFFORT, rewrite, shift_bias=False)
+    better = correct(model, plain.plan, lambda: feeds, EFFORT, rewrite, shift_bias=False)
 
     assert better.codes
     assert dict(better.bias_shift) == {}
@@ -94,7 +94,7 @@ def test_a_shared_weight_keeps_the_nearest_codes() -> None:
     )
     case = quantized(model)
 
-    assert dict(correct(model, case.plan, case.calibration, lambda: case.feeds, EFFORT, rewrite).codes) == {}
+    assert dict(correct(model, case.plan, lambda: case.feeds, EFFORT, rewrite).codes) == {}
 
 
 def test_efforts_are_ordered() -> None:

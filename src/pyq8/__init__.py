@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyq8.result import Result
     from pyq8.sessions import session
     from pyq8.stats import Calibration
+    from pyq8.tuning.tune import tune
     from pyq8.types import Config, Plan, QParams
     from pyq8.verify.speed import time_models
 
@@ -36,6 +37,7 @@ _HOME = {
     "replay": "pyq8.plan_replay",
     "session": "pyq8.sessions",
     "time_models": "pyq8.verify.speed",
+    "tune": "pyq8.tuning.tune",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "replay",
     "session",
     "time_models",
+    "tune",
 ]
 
 

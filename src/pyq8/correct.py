@@ -26,7 +26,6 @@ from pyq8.effort import Effort
 from pyq8.graph_edit import constant
 from pyq8.inference import outputs_only
 from pyq8.ops import find_rule
-from pyq8.stats import Calibration
 from pyq8.types import Array, Feeds, Plan
 
 if TYPE_CHECKING:
@@ -66,7 +65,6 @@ class Layer:
 def correct(
     model: ir.Model,
     plan: Plan,
-    calibration: Calibration,
     images: Callable[[], Iterable[Feeds]],
     effort: Effort,
     carry_out: CarryOut,
@@ -79,7 +77,6 @@ def correct(
     Args:
         model: prepared, the one that the plan is for.
         plan: ranges and placement; they stay.
-        calibration: has the means of the layers' inputs over all calibration images.
         images: gives the same images, one a batch, every time it is called.
         effort: how many layers in a pass, and from how many pixels.
         carry_out: makes a quantized model of a model and a plan.
@@ -92,7 +89,7 @@ def correct(
     layers = find_layers(model, plan)
     if not layers:
         return plan
-    expected = _means(model, [layer.source for layer in layers], images) if shift_bias else {}
+    expected = _means(model, layers, images) if shift_bias else {}
     for chunk in _passes(layers, effort.layers):
         moments = _observe(model, plan, chunk, images, effort.pixels, carry_out)
         codes, shifts = dict(plan.codes), dict(plan.bias_shift)
@@ -106,14 +103,9 @@ def correct(
             found = round_rows(rows / scale, covariance, qparams.qtype.qmax)
             codes[layer.weight] = layer.matrix.restore(found)
             if shift_bias and layer.has_bias:
-                stats = calibration.stats.get(layer.source.name or "")
-                mean = expected[layer.source.name or ""]
-                overall = stats.channel_mean.value if stats is not None and stats.channel_mean is not None else mean
-                rounded = found * scale
-                shift = _dot(layer.matrix, rows - rounded, overall)
-                if layer.node not in behind:
-                    shift += _dot(layer.matrix, rounded, mean - seen.mean)
-                shifts[layer.node.name or ""] = shift.astype(np.float32)
+                name = layer.node.name or ""
+                before = seen.mean if layer.node in behind else expected[name]
+                shifts[name] = (_dot(rows, before) - _dot(found * scale, seen.mean)).astype(np.float32)
         plan = replace(plan, codes=codes, bias_shift=shifts)
         if progress is not None:
             progress(len(chunk))
@@ -164,30 +156,28 @@ def _behind(chunk: list[Layer]) -> set[ir.Node]:
     return reached
 
 
-def _dot(matrix: WeightMatrix, rows: Array, channels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """rows . E[patch], float64 (O,)."""
-    found: npt.NDArray[np.float64] = np.einsum("gok,gk->go", rows, matrix.spread_channels(channels)).reshape(-1)
-    return found
+def _dot(rows: Array, patch: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """rows . patch, float64 (O,)."""
+    return np.asarray(np.einsum("gok,gk->go", rows, patch).reshape(-1))
 
 
 def _means(
-    model: ir.Model, values: list[ir.Value], images: Callable[[], Iterable[Feeds]]
+    model: ir.Model, layers: list[Layer], images: Callable[[], Iterable[Feeds]]
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Mean of every channel of these tensors in FP32, float64 (C,)."""
+    """Layer -> mean patch of its input in FP32, float64 [G, K]."""
     from pyq8.sessions import model_session
 
-    names = list(dict.fromkeys(v.name or "" for v in values))
-    axes = {v.name: use.node.op_type for v in values for use in v.uses()}
+    names = list(dict.fromkeys(layer.source.name or "" for layer in layers))
     session = model_session(outputs_only(model, names), spin=False)
-    inputs = {v.name for v in model.graph.inputs}
-    sums: dict[str, npt.NDArray[np.float64]] = {}
+    fed = {v.name for v in session.get_inputs()}
+    sums = {layer.node.name or "": np.zeros(()) for layer in layers}
     count = 0
     for feeds in images():
         count += 1
-        for name, x in zip(names, session.run(names, {k: v for k, v in feeds.items() if k in inputs}), strict=True):
-            axis = x.ndim - 1 if axes[name] == "MatMul" else 1
-            mean = x.mean(axis=tuple(i for i in range(x.ndim) if i != axis), dtype=np.float64)
-            sums[name] = sums[name] + mean if name in sums else mean
+        arrays = dict(zip(names, session.run(names, {k: v for k, v in feeds.items() if k in fed}), strict=True))
+        for layer in layers:
+            name = layer.node.name or ""
+            sums[name] = sums[name] + layer.matrix.mean_patch(arrays[layer.source.name or ""])
     return {name: total / count for name, total in sums.items()}
 
 

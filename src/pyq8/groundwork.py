@@ -161,7 +161,6 @@ def lay_groundwork(
             plan = correct(
                 prepared,
                 plan,
-                calibration,
                 images,
                 effort,
                 rewrite,

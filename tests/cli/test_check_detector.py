@@ -53,8 +53,11 @@ def detector(path: Path, weight: np.ndarray) -> str:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw(tmp_path_factory.mktemp("coco"))
+
+
+def draw(folder: Path) -> Path:
     """Thirty images twice as wide as the input; the bright half shows object 1, the dark half object 2."""
-    folder = tmp_path_factory.mktemp("coco")
     images, annotations = [], []
     for i in range(30):
         level = 60 + 4 * i

@@ -15,6 +15,7 @@ from pyq8._version import __version__
 
 COMMANDS = {
     "quantize": "quantize an FP32 ONNX CNN to INT8",
+    "tune": "quantize, and return to FP32 the nodes that lose too much",
     "check": "compare a quantized model with its original; the gate for CI",
     "bench": "time models against each other",
     "inspect": "show which kernel runs every node on this machine, or which layers lose most",

@@ -65,6 +65,8 @@ def progress_bars() -> Iterator[Progress]:
         if name not in bars:
             bars[name] = make(total=total, desc=name, unit="img", leave=False, disable=not sys.stderr.isatty())
         bars[name].update(count)
+        if bars[name].n == total:  # gone before a line is printed
+            bars[name].close()
 
     try:
         yield step

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from pyq8.graph_edit import static_int, static_ints
 from pyq8.types import Array
@@ -58,12 +59,7 @@ class WeightMatrix:
         if self.node.op_type != "Conv":
             flat = x.reshape(-1, x.shape[-1])
             return flat[None, _spread(len(flat), pixels * len(x), turn)]
-        pads = static_ints(self.node, "pads", [0] * 4)
-        steps, gaps = (static_ints(self.node, name, [1, 1]) for name in ("strides", "dilations"))
-        window = [(size - 1) * gap + 1 for size, gap in zip(self.shape[2:], gaps, strict=True)]
-        x = np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
-        seen = np.lib.stride_tricks.sliding_window_view(x, window, axis=(2, 3))
-        seen = seen[:, :, :: steps[0], :: steps[1], :: gaps[0], :: gaps[1]]
+        seen = self._windows(x)
         chosen = _spread(seen.shape[2] * seen.shape[3], pixels, turn)
         picked = seen[:, :, chosen // seen.shape[3], chosen % seen.shape[3]]  # [N, C, P, kh, kw]
         images, channels, count = picked.shape[:3]
@@ -71,11 +67,23 @@ class WeightMatrix:
         grouped = picked.reshape(images, groups, channels // groups, count, -1).transpose(1, 0, 3, 2, 4)
         return np.asarray(grouped.reshape(groups, images * count, -1))
 
-    def spread_channels(self, per_channel: Array) -> Array:
-        """(C,) of the input channels as [G, K]: the same for every tap of the kernel."""
-        groups, _, products = self.rows.shape
-        grouped = per_channel.reshape(groups, -1)
-        return np.asarray(np.repeat(grouped, products // grouped.shape[1], axis=1))
+    def mean_patch(self, x: Array) -> npt.NDArray[np.float64]:
+        """The mean of the patches at all output positions, zeros of the padding included: float64 [G, K]."""
+        groups, _, count = self.rows.shape
+        if self.node.op_type != "Conv":
+            return np.asarray(x.reshape(-1, x.shape[-1]).mean(axis=0, dtype=np.float64).reshape(groups, count))
+        seen = self._windows(x)
+        taps = [seen[..., i, j].mean(axis=(0, 2, 3), dtype=np.float64) for i, j in np.ndindex(*seen.shape[4:])]
+        return np.stack(taps, axis=1).reshape(groups, count)
+
+    def _windows(self, x: Array) -> Array:
+        """What a convolution's kernel sees at every output position: a view, [N, C, H, W, kh, kw]."""
+        pads = static_ints(self.node, "pads", [0] * 4)
+        steps, gaps = (static_ints(self.node, name, [1, 1]) for name in ("strides", "dilations"))
+        window = [(size - 1) * gap + 1 for size, gap in zip(self.shape[2:], gaps, strict=True)]
+        x = np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
+        seen = np.lib.stride_tricks.sliding_window_view(x, window, axis=(2, 3))
+        return seen[:, :, :: steps[0], :: steps[1], :: gaps[0], :: gaps[1]]
 
 
 def _spread(total: int, count: int, turn: int) -> Array:

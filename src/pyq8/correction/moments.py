@@ -13,7 +13,7 @@ ROWS = 1024
 
 
 class InputMoments:
-    """Mean of every channel, from all pixels, and covariance of patches, from some.
+    """Mean of the patches, from all pixels, and their covariance, from some.
 
     Args:
         matrix: of the layer.
@@ -32,8 +32,7 @@ class InputMoments:
 
     def update(self, x: Array, image: int) -> None:
         """Add one image's input of the layer, [1, C, H, W] or [1, K]; `image` is its number."""
-        axis = 1 if self._matrix.node.op_type != "MatMul" else x.ndim - 1
-        means = x.mean(axis=tuple(i for i in range(x.ndim) if i != axis), dtype=np.float64)
+        means = self._matrix.mean_patch(x)
         self._mean = means if self._mean is None else self._mean + means
         self._images += 1
         if self._products is not None:
@@ -43,7 +42,7 @@ class InputMoments:
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
-        """float64 (C,)."""
+        """Of the patches, float64 [G, K]."""
         assert self._mean is not None
         return self._mean / self._images
 

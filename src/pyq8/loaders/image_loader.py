@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,11 @@ class ImageLoader(Loader):
         self._preprocess = preprocess
         self._batch_size = preprocess.spec.shape[0] or batch_size
         self._skip_bad = skip_bad
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """Where the images are, links resolved."""
+        return frozenset(image.path.resolve() for image in self._images)
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -40,6 +42,12 @@ class UserMetric(OutputsMetric):
         super().__init__()
         self.name = name
         self._function = function or _find(name)
+
+    @property
+    def sha256(self) -> str:
+        """Of the file that defines the function; "" where there is none."""
+        file = inspect.getsourcefile(self._function) if inspect.isroutine(self._function) else None
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
 
     def update_all(self, outputs: Outputs) -> None:
         """Score every image of both models.

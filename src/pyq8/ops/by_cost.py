@@ -32,7 +32,7 @@ def leave_none(_: Placement) -> dict[str, str]:
 def leave_slow(placement: Placement) -> dict[str, str]:
     """Those that are estimated clearly faster in FP32; a node of unknown cost stays INT8."""
     estimates = [estimate(n, _rule(n)) for n in placement.int8]
-    network = _network(placement, estimates)
+    network = make_network(placement, estimates)
     reasons: dict[str, str] = {}
     least = max(LEAST, LEAST_SHARE * sum(e.int8 for e in estimates if e is not None))
     for together in network.connected(network.cheapest(SHARE)):
@@ -51,7 +51,8 @@ def _reason(found: Estimate | None, ratio: float) -> str:
     return f"cost: FP32 is estimated {ratio:.1f} times as fast here{cause}"
 
 
-def _network(placement: Placement, estimates: Sequence[Estimate | None]) -> Network:
+def make_network(placement: Placement, estimates: Sequence[Estimate | None]) -> Network:
+    """The INT8 nodes of a placement, in its order, what each costs, and the tensors between them."""
     index = {node: i for i, node in enumerate(placement.int8)}
     writers: dict[ir.Value, int | None] = {}
     follows = []

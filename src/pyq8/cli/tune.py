@@ -1,0 +1,206 @@
+"""`pyq8 tune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
+from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyq8.tuning.notebook import Step
+    from pyq8.tuning.result import Tuning
+
+INTERRUPTED = 130
+LISTED = 12
+"""Groups in FP32 that are printed."""
+
+
+@click.command("tune")
+@click.argument("model", metavar="FP32")
+@click.option("--calib", required=True, metavar="PATH", help="Images (folder) or arrays to calibrate on.")
+@click.option("--data", required=True, metavar="PATH", help="Images (folder) or arrays to judge by.")
+@click.option("-o", "--output", metavar="OUT", help="Default: FP32 with .int8.onnx.")
+@click.option("--max-drop", type=float, metavar="PTS", help="What the metric may lose, in points.")
+@click.option("--min", "minimum", type=float, metavar="VALUE", help="What sqnr (dB) or cosine must reach.")
+@click.option("--max-latency", metavar="MS", help="Of one image, in ms, or as a multiple of FP32's, like 0.6x.")
+@click.option("--metric", metavar="NAME", help="As for check, module:function of your own too.")
+@data_options
+@click.option(
+    "--search-samples",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="Images that a trial runs on, at most.",
+)
+@click.option("--confidence", type=float, default=0.95, show_default=True, metavar="P", help="Of the verdict.")
+@click.option("--truth", default="annotations", show_default=True, metavar="NAME", help="As for check.")
+@click.option("--detector", metavar="FILE.toml", help="As for check.")
+@click.option("--observer", default="percentile", show_default=True, metavar="NAME", help="As for quantize.")
+@click.option("--format", "format_", default="qdq", show_default=True, metavar="NAME", help="qdq or qoperator.")
+@click.option("--target", default="auto", show_default=True, metavar="NAME", help="vnni, avx2 or auto: this CPU.")
+@click.option("--input", "input_", default="float", show_default=True, metavar="NAME", help="float or uint8.")
+@click.option("--layout", default="nhwc", show_default=True, metavar="NAME", help="With --input uint8: nhwc or nchw.")
+@click.option("--color", default="rgb", show_default=True, metavar="NAME", help="With --input uint8: rgb or bgr.")
+@click.option("--placement", default="cost", show_default=True, metavar="NAME", help="cost or all, as for quantize.")
+@click.option("--effort", default="default", show_default=True, metavar="NAME", help="fast, default or best.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32 in any case.")
+@json_option
+def command(
+    model: str,
+    calib: str,
+    data: str,
+    output: str | None,
+    max_drop: float | None,
+    minimum: float | None,
+    max_latency: str | None,
+    metric: str | None,
+    preset: str | None,
+    preprocess_file: str | None,
+    samples: int | None,
+    split: str | None,
+    seed: int | None,
+    skip_bad: bool,
+    search_samples: int,
+    confidence: float,
+    truth: str,
+    detector: str | None,
+    observer: str,
+    format_: str,
+    target: str,
+    input_: str,
+    layout: str,
+    color: str,
+    placement: str,
+    effort: str,
+    exclude: tuple[str, ...],
+    json_file: str | None,
+) -> int:  # fmt: skip
+    """Quantize, and return to FP32 the nodes that lose too much for the time they save.
+
+    OUT always holds the best model so far, and OUT.tune.json what was found: interrupted, the same command goes on from
+    there. Exits with 0 if the model passed on images that the search never saw, 1 if a demand cannot be met or it
+    failed, 4 if there are too few images to tell.
+
+    \b
+    pyq8 tune resnet50.onnx --calib photos/ --data photos/ --preset imagenet --max-drop 0.5
+    """
+    from pyq8.effort import EFFORTS
+    from pyq8.observers import OBSERVERS
+    from pyq8.rewrite import FORMATS
+    from pyq8.tuning.tune import tune
+
+    out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
+    if Path(out).resolve() == Path(model).resolve():
+        raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
+    OBSERVERS.get(observer)
+    FORMATS.get(format_)
+    EFFORTS.get(effort)
+    check_writable(out)
+    check_writable(json_file, model, out)
+    for path, rows in ((calib, None), (data, split)):
+        check_data_options(path, preset, preprocess_file, rows, skip_bad)
+    table = _Table(quiet=json_file == "-")
+    try:
+        with progress_bars() as progress:
+            found = tune(
+                model,
+                calib,
+                data,
+                out,
+                max_drop=max_drop,
+                minimum=minimum,
+                max_latency=max_latency,
+                metric=metric,
+                truth=truth,
+                detector=detector,
+                confidence=confidence,
+                preprocess=find_preprocess(preset, preprocess_file),
+                samples=samples or 100,
+                search_samples=search_samples,
+                split=split or "val",
+                seed=seed,
+                skip_bad=skip_bad,
+                observer=observer,
+                format=format_,
+                target=target,
+                exclude=exclude,
+                input=input_,
+                layout=layout,
+                color=color,
+                placement=placement,
+                effort=effort,
+                watch=table.add,
+                say=table.say,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        if not table.rows:
+            raise
+        click.echo(
+            f"pyq8: interrupted; {out} is the best of {table.rows} trials, and the same command goes on from there",
+            err=True,
+        )
+        return INTERRUPTED
+    if json_file != "-":
+        show(found, out)
+    write_json(found.to_json(), json_file)
+    return found.exit_code
+
+
+class _Table:
+    """The trials as they are done."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.rows, self._quiet = 0, quiet
+
+    def say(self, line: str) -> None:
+        if not self._quiet:
+            click.echo(line)
+
+    def add(self, step: Step) -> None:
+        if not self.rows:
+            self.say(f"trial  FP32 groups  {step.column:>12}  ms (estimated)")
+        self.rows += 1
+        notes = ["from before"] * step.known + ["best so far"] * step.best
+        if step.left and step.seconds is not None:
+            notes.append(f"about {step.left} more, {_duration(step.seconds)}")
+        self.say(_row(step.number, len(step.trial.floats), step.score, step.trial.ms, ", ".join(notes)))
+
+
+def show(found: Tuning, out: str) -> None:
+    """What to choose from, what was chosen, and whether it passed."""
+    click.echo(f"front  FP32 groups  {found.column:>12}  ms (measured)")
+    fp32, *rows = found.speed.rows
+    for trial, row in zip(found.front, rows, strict=True):
+        note = f"{row.ratio:.2f} times as fast as FP32" + ", kept" * (trial == found.best)
+        score = trial.shown(found.yardstick)
+        click.echo(_row("", len(trial.floats), score, row.p50_ms / row.batch, note))
+    click.echo(_row("", "all", "", fp32.p50_ms / fp32.batch, "FP32"))
+    names = found.best.floats
+    for name in names[:LISTED]:
+        click.echo(f"FP32   {name}")
+    if len(names) > LISTED:
+        click.echo(f"FP32   and {len(names) - LISTED} more groups, see --json")
+    click.echo(
+        f"cost   {found.searched} trials of {found.images} images, and as much as {found.side_cost:.1f} for ranking; "
+        f"{out}.tune.json keeps them for other demands"
+    )
+    for line in (*found.missed, *found.reasons):
+        click.echo(line)
+    click.echo({0: "passed", 1: "FAILED"}.get(found.exit_code, "INCONCLUSIVE"))
+
+
+def _row(number: int | str, groups: int | str, score: float | str, ms: float, note: str) -> str:
+    shown = f"{score:.4g}" if isinstance(score, float) else score
+    return f"{number:5}  {groups:>11}  {shown:>12}  {ms:7.2f}  {note}".rstrip()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02} min"

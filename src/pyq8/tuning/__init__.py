@@ -1,0 +1,1 @@
+"""Which nodes go back to FP32, and what each costs: see docs/explanation/tuning.md."""

@@ -1,0 +1,109 @@
+"""What a model loses on the search images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pyq8.environment import BatchDigest
+from pyq8.inference import batch_size, single
+from pyq8.loaders import Loader
+from pyq8.metrics import METRICS, Metric
+from pyq8.metrics.metric import Outputs
+from pyq8.tuning.tape import Frame, Tape
+from pyq8.types import Array
+from pyq8.verify.accuracy import Tally, image_size, run_images
+from pyq8.verify.accuracy_demand import choose
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Step = Callable[[int], None]
+"""Called with the number of images done since the last call."""
+
+
+class Exam:
+    """Every model is asked the same images, and compared with what FP32 said of them, which is computed once.
+
+    Args:
+        model: the FP32 model.
+        images: to judge by, preprocessed for it.
+        metric: makes a new one every time; None takes what `pyq8 check` would.
+        tape: an empty one, to keep the images on.
+        progress: called as images are done.
+
+    Raises:
+        DataError: no image came, or the metric cannot use one.
+        UsageError: the metric does not fit the model or the data.
+    """
+
+    def __init__(
+        self,
+        model: ir.Model,
+        images: Loader,
+        metric: Callable[[], Metric | None],
+        tape: Tape,
+        progress: Step | None = None,
+    ) -> None:
+        from pyq8.sessions import model_session
+
+        self._metric, self._tape, self._size = metric, tape, batch_size(model)
+        self._names = [v.name or "" for v in model.graph.outputs]
+        inputs = {v.name for v in model.graph.inputs}
+        session = model_session(model, spin=False)
+        digest = BatchDigest()
+        for batch in images:
+            digest.update(batch)
+            done = 0
+            for feeds, count in single([batch.feeds], self._size):
+                feeds = {k: v for k, v in feeds.items() if k in inputs}
+                part = slice(done, done + count)
+                reference = run_images(session, self._names, feeds, self._size, count)
+                self._tape.append(Frame(feeds, reference, batch.labels[part], batch.names[part]))
+                done += count
+                if progress is not None:
+                    progress(count)
+        self.data_sha256 = digest.hexdigest()
+        self._name: str | None = None
+        self.judged = self._measure(lambda frame: frame.reference)
+        """The metric of FP32 compared with itself."""
+        self.samples = self.judged.samples
+
+    def loss(self, model: ir.Model, progress: Step | None = None) -> float:
+        """See `Trial.loss`.
+
+        Args:
+            model: with the inputs and outputs of FP32.
+            progress: called as images are done.
+        """
+        from pyq8.sessions import model_session
+
+        session = model_session(model, spin=False)
+
+        def run(frame: Frame) -> dict[str, Array]:
+            count = len(frame.names)
+            if progress is not None:
+                progress(count)
+            return run_images(session, self._names, frame.feeds, self._size, count)
+
+        return loss_of(self._measure(run))
+
+    def _measure(self, candidate: Callable[[Frame], dict[str, Array]]) -> Metric:
+        metric = self._metric()
+        wanted = self._name if metric is None else metric.name
+        tally = Tally(METRICS.get(wanted)() if metric is None and wanted is not None else metric)
+        for frame in self._tape:
+            size = image_size(frame.feeds)
+            tally.add(Outputs(frame.reference, candidate(frame), frame.labels, frame.names, size))
+        metrics = tally.counted()
+        key = choose(metrics, wanted)
+        self._name = key[1]
+        return metrics[key]
+
+
+def loss_of(metric: Metric) -> float:
+    """What a metric says was lost, see `Trial.loss`."""
+    drop = metric.drop
+    loss = -metric.value if drop is None else drop
+    return math.inf if math.isnan(loss) else round(loss, 9)  # 100 - 99.8 is more than 0.2 in floating point
