@@ -43,7 +43,8 @@ def rank_layers(
     """Every layer that can be INT8, the one that causes the largest error at the output first; writes nothing.
 
     Arguments and errors are those of `pyq8.quantize`. The ranges come from all images, errors are measured on 16
-    of them: two models a layer run them. The ten worst layers get a diagnosis.
+    of them: two models a layer run them. The ten worst layers get a diagnosis. Biases correct what rounding the weights
+    of their own layer does; those of a quantized model also take out what the layers before do.
 
     Raises:
         UsageError: also where every node is estimated faster in FP32.
@@ -64,15 +65,15 @@ def rank_layers(
         progress=progress,
         clock=Clock(),
     )
-    prepared, plan, feeds = base.prepared, base.plan, [batch.feeds for batch in base.kept]
+    prepared, feeds = base.prepared, [batch.feeds for batch in base.kept]
+    plan = own_corrections(prepared, base.plan, base.calibration)
     if not plan.int8_nodes:
         raise UsageError(f"{model}: every node is faster in FP32; --placement all ranks them nevertheless")
     groups = {group.name: group for group in find_groups(prepared, plan)}
-    alone = own_corrections(prepared, plan, base.calibration)
-    report = measure_sensitivity(prepared, plan, feeds, trial, step(progress, "layers", len(groups)), alone=alone)
+    report = measure_sensitivity(prepared, plan, feeds, trial, step(progress, "layers", len(groups)))
     judged = judged_model(prepared, plan)
     worst = [groups[row.group] for row in report.rows[:EXPLAINED]]
-    why = diagnose(judged, alone, worst, feeds, Judge(judged, feeds))
+    why = diagnose(judged, plan, worst, feeds, Judge(judged, feeds))
     int8, fp32 = (time_groups(m, list(groups.values()), feeds[0]) for m in (trial(prepared, plan), prepared))
     rows = [replace(r, int8_us=int8.get(r.group), fp32_us=fp32.get(r.group), why=why.get(r.group)) for r in report.rows]
     return replace(report, rows=tuple(rows))

@@ -23,13 +23,13 @@ def trial(model: ir.Model, plan: Plan, fp32: Sequence[str] = (), format: str = C
 
 
 def own_corrections(model: ir.Model, plan: Plan, calibration: Calibration) -> Plan:
-    """The plan for layers that are INT8 alone: a bias takes out what rounding the layer's own weights does to its mean.
+    """The plan with biases that take out what rounding their own layer's weights does to its mean, and nothing else.
 
-    That of the whole plan may take out what the layers before it do too, which is wrong where those are FP32.
+    Those of a corrected plan take out what the layers before do too, which is wrong where some of these go to FP32.
 
     Args:
         model: the prepared model that the plan was made for.
-        plan: for all layers.
+        plan: as it was corrected.
         calibration: has the means of their inputs.
     """
     shifts = bias_shifts(place(model, (), plan.float_nodes), calibration, plan.qparams, plan.codes)

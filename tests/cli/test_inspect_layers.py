@@ -117,3 +117,19 @@ def test_a_layer_that_was_not_found_in_what_runs_has_no_time() -> None:
 
     assert lines[1].split() == ["30.0", "dB", "+10.00", "dB", "-", "12", "conv"]
     assert lines[2].endswith("judged at a, b, c and 1 more")
+
+
+def test_layers_are_ranked_without_corrections_of_other_layers(
+    two_layers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyq8 import rank
+
+    model, images = two_layers
+    first = pyq8.rank_layers(model, images, samples=3)
+
+    monkeypatch.setattr(rank, "own_corrections", lambda _model, plan, _calibration: plan)
+    second = pyq8.rank_layers(model, images, samples=3)
+
+    assert first.noise != second.noise
+    rows = ({r.group: r.alone_fp32 for r in report.rows} for report in (first, second))
+    assert next(rows) != next(rows)

@@ -69,18 +69,6 @@ def test_the_noise_is_that_of_the_models_themselves() -> None:
     assert report.samples == len(found.feeds)
 
 
-def test_alone_in_int8_a_layer_can_have_another_plan() -> None:
-    found = case()
-    shifts = {name: shift + 1 for name, shift in found.plan.bias_shift.items()}
-    shifted = replace(found.plan, bias_shift=shifts)
-    plain = measure(found)
-
-    both = measure_sensitivity(found.model, shifted, found.feeds, trial, alone=found.plan)
-
-    assert {r.group: r.alone_int8 for r in both.rows} == {r.group: r.alone_int8 for r in plain.rows}
-    assert both.noise > 10 * plain.noise
-
-
 def test_batching_changes_nothing() -> None:
     found = case()
     joined: list[Feeds] = [{"x": np.concatenate([f["x"] for f in found.feeds])}]

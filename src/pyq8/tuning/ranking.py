@@ -62,8 +62,8 @@ def measure_errors(base: Groundwork, groups: Sequence[Group], progress: Progress
         ModelError: ONNX Runtime cannot run a model.
     """
     told = step(progress, "rank", len(groups))
-    alone = own_corrections(base.prepared, base.plan, base.calibration)
-    return measure_sensitivity(base.prepared, base.plan, few(base), trial, told, alone=alone)
+    plan = own_corrections(base.prepared, base.plan, base.calibration)
+    return measure_sensitivity(base.prepared, plan, few(base), trial, told)
 
 
 def time_on(

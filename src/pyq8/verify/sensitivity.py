@@ -106,18 +106,15 @@ def measure_sensitivity(
     batches: Iterable[Feeds],
     trial: Trial,
     progress: Callable[[int], None] | None = None,
-    *,
-    alone: Plan | None = None,
 ) -> SensitivityReport:
     """Run every image through two models a group, and through one that is all INT8.
 
     Args:
         prepared: the FP32 model that the plan was made for; not changed.
-        plan: what is INT8.
+        plan: what is INT8; its biases should correct their own layer only, see `pyq8.trial.own_corrections`.
         batches: {input: array [N, ...]}; images run one at a time, and only FP32 outputs are held.
         trial: makes the models, `pyq8.trial.trial`.
         progress: called with the number of groups done since the last call.
-        alone: the plan for a group alone in INT8, see `pyq8.trial.own_corrections`; None for the same.
 
     Raises:
         ModelError: ONNX Runtime cannot run one of the models.
@@ -126,14 +123,14 @@ def measure_sensitivity(
     judge = Judge(model, batches)
     groups = find_groups(model, plan)
 
-    def noise(plan: Plan, fp32: Sequence[str]) -> float:
+    def noise(fp32: Sequence[str]) -> float:
         return judge.noise(trial(model, plan, fp32))
 
-    whole = noise(plan, ())
+    whole = noise(())
     rows = []
     for group in groups:
         others = [name for other in groups if other is not group for name in other.nodes]
-        rows.append(Sensitivity(group.name, group.nodes, noise(alone or plan, others), noise(plan, group.nodes)))
+        rows.append(Sensitivity(group.name, group.nodes, noise(others), noise(group.nodes)))
         if progress is not None:
             progress(1)
     rows.sort(key=lambda row: -row.alone_int8)
