@@ -38,6 +38,8 @@ def test_a_loss_that_is_no_number_is_never_accurate_enough() -> None:
 def test_the_front_leaves_out_what_another_beats_in_both() -> None:
     beaten, equal = Trial(("b",), 1.5, 2.5), Trial(("c",), 1.0, 2.0)
     assert front((SLOW, beaten, MIDDLE, equal, FAST)) == [FAST, MIDDLE, SLOW]
+    worst = Trial((), math.inf, 1.0)
+    assert front((worst,)) == [worst]
 
 
 @pytest.mark.parametrize("best", range(20))
@@ -50,6 +52,6 @@ def test_a_long_front_is_thinned_but_keeps_its_ends_and_the_best(best: int) -> N
 
 
 def test_a_trial_survives_json_with_any_loss() -> None:
-    for trial in (MIDDLE, Trial((), math.inf, 1.0)):
+    for trial in (MIDDLE, Trial((), math.inf, 1.0), Trial(("a",), -math.inf, 1.0)):
         text = json.dumps(trial.to_json(), allow_nan=False)
         assert Trial.from_json(json.loads(text)) == trial

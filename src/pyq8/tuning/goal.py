@@ -33,14 +33,13 @@ class Trial:
         return -self.loss if yardstick else self.loss
 
     def to_json(self) -> dict[str, Any]:
-        """A dict that `from_json` reads back; an infinite loss is null."""
-        return {**asdict(self), "loss": self.loss if math.isfinite(self.loss) else None}
+        """A dict that `from_json` reads back; an infinite loss is text."""
+        return {**asdict(self), "loss": self.loss if math.isfinite(self.loss) else str(self.loss)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Trial:
         """The inverse of `to_json`."""
-        loss = math.inf if data["loss"] is None else float(data["loss"])
-        return cls(tuple(data["floats"]), loss, float(data["ms"]))
+        return cls(tuple(data["floats"]), float(data["loss"]), float(data["ms"]))
 
 
 @dataclass(frozen=True)
@@ -92,11 +91,9 @@ def thin(trials: list[Trial], best: Trial, most: int) -> list[Trial]:
 def front(trials: Iterable[Trial]) -> list[Trial]:
     """The trials that no other beats in both loss and latency, fastest first; of equal ones the first."""
     found: list[Trial] = []
-    least = math.inf
     for trial in sorted(trials, key=lambda t: (t.ms, t.loss)):
-        if trial.loss < least:
+        if not found or trial.loss < found[-1].loss:
             found.append(trial)
-            least = trial.loss
     return found
 
 
