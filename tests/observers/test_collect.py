@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyq8.errors import DataError
-from pyq8.observers.collect import BLOCK, Collector
+from pyq8.kernels.histogram import BLOCK
+from pyq8.observers.collect import Collector
 from pyq8.stats import BINS
 from tests.observers.stats_of import stats_of
 

@@ -12,7 +12,7 @@ from pyq8.errors import UsageError
 
 NAMES = "libpyq8_kernels.so", "libpyq8_kernels.dev.so"
 """Installed, and built into the source tree by `make kernels`."""
-VERSION = 2
+VERSION = 3
 """Of the C interface, csrc/api.cc."""
 REFERENCE = "reference"
 
@@ -100,6 +100,9 @@ def _declare(library: ctypes.CDLL) -> None:
     library.pyq8_absmax16.argtypes = [number, pointer, whole]
     library.pyq8_quantize.argtypes = [number, pointer, whole, pointer, number, pointer]
     library.pyq8_quantize.restype = ctypes.c_float
+    library.pyq8_ends.argtypes, library.pyq8_ends.restype = [number, pointer, whole, pointer], None
+    library.pyq8_bins.argtypes = [number, pointer, whole, ctypes.c_float, pointer]
+    library.pyq8_bins.restype = None
     library.pyq8_moments.argtypes = [number, pointer, whole, whole, pointer]
     library.pyq8_normalize.argtypes, library.pyq8_normalize.restype = [number, *[pointer] * 4], None
     library.pyq8_norm_backward_sums.argtypes = [number, *[pointer] * 4]

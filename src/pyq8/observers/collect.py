@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8.errors import DataError
+from pyq8.kernels.histogram import count_bins, ends
 from pyq8.stats import BINS, LARGEST_MEAN, ChannelMean, Histogram, TensorStats
 from pyq8.types import Array
-
-BLOCK = 1 << 16
-"""Values binned at a time: what fits the second-level cache."""
 
 _LOG2_BINS = BINS.bit_length() - 1
 _SMALLEST_EXPONENT = -120
@@ -43,13 +41,14 @@ class Collector:
         """
         if values.size == 0:
             return
-        low, high = float(values.min()) + 0.0, float(values.max()) + 0.0  # -0.0 becomes 0.0
+        values = np.ascontiguousarray(values)
+        low, high = (end + 0.0 for end in ends(values))  # -0.0 becomes 0.0
         if not (math.isfinite(low) and math.isfinite(high)):
             raise DataError(
                 f"tensor {self.name!r} holds NaN or infinity on a calibration image; "
                 "check the preprocessing (--preset) and that the FP32 model works on it"
             )
-        histogram = _count(values.reshape(-1), low, high) if self._histogram else None
+        histogram = _count(values, low, high) if self._histogram else None
         means = None if self._channel_axis is None else self._means(values, self._channel_axis)
         new = TensorStats(low, high, values.size, histogram, means)
         with self._lock:
@@ -81,21 +80,4 @@ def _count(values: Array, low: float, high: float) -> Histogram:
     """
     peak = max(-low, high)
     exponent = max(math.frexp(peak)[1] - _LOG2_BINS, _SMALLEST_EXPONENT) if peak else _SMALLEST_EXPONENT
-    counts = np.zeros(2 * BINS, np.int64)
-    signed = low < 0
-    base = 0 if signed else BINS
-    scale = np.float32(math.ldexp(1.0, -exponent))
-    scaled = np.empty(BLOCK, np.float32)
-    index = np.empty(BLOCK, np.intp)
-    for start in range(0, values.size, BLOCK):
-        block = values[start : start + BLOCK]
-        size = block.size
-        np.multiply(block, scale, out=scaled[:size])
-        if signed:
-            np.floor(scaled[:size], out=scaled[:size])
-            if exponent > 0:  # the product of a tiny negative value may have vanished
-                np.minimum(scaled[:size], -1, out=scaled[:size], where=block < 0)
-        # BINS is added to whole numbers only: 4095.9998 + 4096 is 8192 in float32
-        np.add(scaled[:size], BINS - base, out=index[:size], casting="unsafe")
-        counts[base:] += np.bincount(index[:size], minlength=2 * BINS - base)
-    return Histogram(exponent, counts)
+    return Histogram(exponent, count_bins(values, math.ldexp(1.0, -exponent)))

@@ -48,7 +48,7 @@ void pieces(int64_t n, F f) {
 
 using namespace pyq8;
 
-PYQ8_API int pyq8_version() { return 2; }
+PYQ8_API int pyq8_version() { return 3; }
 
 PYQ8_API const char* pyq8_isa_name(int index) {
   int count;
@@ -123,4 +123,12 @@ PYQ8_API float pyq8_quantize(int isa, const float* x, int64_t n, const float* sc
     most[size_t(i)] = isa_of(isa).quantize(x + first, count, scale, limit, to + first, stream);
   });
   return isa_of(isa).absmax(most.data(), int64_t(most.size()));
+}
+
+// These two run in the thread that calls them: calibration has threads of its own.
+PYQ8_API void pyq8_ends(int isa, const float* x, int64_t n, float* low_high) { isa_of(isa).ends(x, n, low_high); }
+
+PYQ8_API void pyq8_bins(int isa, const float* x, int64_t n, float scale, int64_t* counts) {
+  constexpr int64_t kMost = int64_t(1) << 31;
+  for (int64_t first = 0; first < n; first += kMost) isa_of(isa).bins(x + first, std::min(kMost, n - first), scale, counts);
 }

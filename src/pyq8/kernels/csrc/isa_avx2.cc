@@ -1,6 +1,7 @@
 // AVX2: vpmaddwd and an addition, 6 x 16 sums in registers.
 #include <immintrin.h>
 
+#include "histogram_loops.h"
 #include "kernels.h"
 #include "loops.h"
 #include "norm_loops.h"
@@ -58,6 +59,8 @@ const Isa kAvx2 = {"avx2",
                    depthwise_weight_plain,
                    absmax_plain,
                    absmax16_plain,
-                   quantize_plain};
+                   quantize_plain,
+                   ends_plain,
+                   bins_plain};
 
 const NormLoops kNormAvx2 = kNormLoops;

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "histogram_loops.h"
 #include "kernels.h"
 #include "loops.h"
 #include "norm_loops.h"
@@ -87,6 +88,8 @@ const Isa kScalar = {"scalar",
                      depthwise_weight_plain,
                      absmax_plain,
                      absmax16_plain,
-                     quantize_plain};
+                     quantize_plain,
+                     ends_plain,
+                     bins_plain};
 
 const NormLoops kNormScalar = kNormLoops;

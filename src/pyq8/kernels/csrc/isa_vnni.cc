@@ -1,6 +1,7 @@
 // AVX512-VNNI: vpdpwssd, 14 x 32 or 7 x 64 sums in registers.
 #include <immintrin.h>
 
+#include "histogram_loops.h"
 #include "kernels.h"
 #include "loops.h"
 #include "loops_avx512.h"
@@ -58,6 +59,8 @@ const Isa kVnni = {"vnni",
                    depthwise_weight_plain,
                    absmax_avx512,
                    absmax16_plain,
-                   quantize_avx512};
+                   quantize_avx512,
+                   ends_plain,
+                   bins_plain};
 
 const NormLoops kNormVnni = kNormLoops;

@@ -6,6 +6,7 @@
 constexpr int kVectors = 2;    // of a block of packed operands: [step][kVectors * lanes] times 32 bits
 constexpr int kMostRows = 14;  // of any register tile
 constexpr int kMostLanes = 16;
+constexpr int kBins = 4096;  // of a histogram, a sign
 constexpr int64_t kOutside = INT64_MIN;  // the offset of a tap that is outside of the image for a whole tile
 
 // One call of a register tile. All pointers but `out` and `bias` are to packed or padded memory.
@@ -59,6 +60,10 @@ struct Isa {
   // to = round_half_even((x * scale[0]) * scale[1]), clamped to +-limit; returns absmax. stream: store past the caches,
   // to memory aligned to the vector.
   float (*quantize)(const float* x, int64_t n, const float* scale, int limit, int16_t* to, bool stream);
+  // The smallest and the largest of n > 0 values; NaN for one of them where x holds one.
+  void (*ends)(const float* x, int64_t n, float* low_high);
+  // ++counts[kBins + floor(x * scale)] for n < 2^32 values, of which |x * scale| < kBins.
+  void (*bins)(const float* x, int64_t n, float scale, int64_t* counts);
 };
 
 extern const Isa kScalar;
