@@ -102,9 +102,7 @@ def quantize(
     plan = base.plan
     quantized = base.carry_out(plan)
     clock.lap("rewrite")
-    report = make_report(
-        base.original, base.prepared, quantized, plan, base.kept, lambda name: step(progress, name, len(base.kept))
-    )
+    report = make_report(base.prepared, quantized, plan, base.kept, step(progress, "compare", len(base.kept)))
     report = replace(report, halves=compare_halves(base.prepared, base.calibration, plan, config.observer))
     clock.lap("verify")
     return Result(

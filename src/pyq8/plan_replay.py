@@ -98,7 +98,7 @@ def replay(
         )
         kept, skipped = list(loader), tuple(loader.skipped)
         check_exact(original, prepared, kept[0])
-    report = make_report(original, prepared, quantized, found, kept, lambda name: step(progress, name, len(kept)))
+    report = make_report(prepared, quantized, found, kept, step(progress, "compare", len(kept)))
     clock.lap("verify")
     return Result(
         quantized, prepared, passes, made_with, found, report, config, clock.seconds, cpu.peak_rss_mib(), skipped

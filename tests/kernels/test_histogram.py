@@ -26,7 +26,8 @@ def values(kind: str, size: int) -> npt.NDArray[np.float32]:
     rng = np.random.default_rng(size)
     x = rng.normal(scale=900, size=size)
     made = {"signed": x, "rectified": np.maximum(x, 0), "zeros": x * 0, "negative": -abs(x), "tiny": x * 1e-44}[kind]
-    return np.clip(made, -4095.9, 4095.9).astype(np.float32)
+    clipped: npt.NDArray[np.float32] = np.clip(made, -4095.9, 4095.9).astype(np.float32)
+    return clipped
 
 
 @pytest.mark.parametrize("kind", ["signed", "rectified", "zeros", "negative", "tiny"])

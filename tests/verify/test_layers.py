@@ -1,19 +1,26 @@
-"""compare_layers: the worst layer is known by name."""
+"""compare: the worst layer is known by name."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import onnx_ir as ir
 
+from pyq8.loaders import Batch
 from pyq8.rewrite import rewrite
-from pyq8.types import Feeds, QParams
-from pyq8.verify.layers import LayerReport, compare_layers
+from pyq8.types import Feeds, Plan, QParams
+from pyq8.verify.layers import LayerReport, compare
 
 from ..small_models import FORMATS, Case, between, executed, parse, quantized
 
 BODY = "[r] c = Relu(a) [bad] d = Conv(c, w) [max] b = MaxPool<kernel_shape = [2, 2]>(d)"
+
+
+def compare_layers(model: ir.Model, candidate: ir.Model, plan: Plan, feeds: Iterable[Feeds]) -> LayerReport:
+    sizes = [(f, len(next(iter(f.values())))) for f in feeds]
+    return compare(model, candidate, plan, [Batch(f, (None,) * n, ("",) * n) for f, n in sizes])[1]
 
 
 def many(channels: int = 16) -> Case:

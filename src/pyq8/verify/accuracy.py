@@ -72,17 +72,6 @@ class AccuracyReport:
         return cls(tuple(AccuracyRow(**row) for row in data["rows"]), data["samples"])
 
 
-def compare_accuracy(
-    reference: ir.Model,
-    candidate: ir.Model,
-    batches: Iterable[Batch],
-    progress: Callable[[int], None] | None = None,
-) -> AccuracyReport:
-    """Score the candidate against the reference with every metric that applies; see `measure`."""
-    metrics, samples = measure(reference, candidate, batches, progress=progress)
-    return AccuracyReport(tuple(plain_row(*key, metric) for key, metric in metrics.items()), samples)
-
-
 def plain_row(output: str, name: str, metric: Metric) -> AccuracyRow:
     """A row without bounds."""
     return AccuracyRow(output, name, metric.reference_value, metric.value, metric.drop)

@@ -1,4 +1,4 @@
-"""SQNR of every quantized tensor against FP32, so that the worst layers are known by name."""
+"""What a quantized model returns, and every quantized tensor, against FP32: the worst layers are known by name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 
 from pyq8 import affine
 from pyq8.inference import batch_size, single, with_outputs
+from pyq8.loaders import Batch
+from pyq8.metrics.metric import Outputs
 from pyq8.metrics.sqnr import decibel
 from pyq8.ops import SameAs, find_rule
-from pyq8.types import Feeds, Plan
+from pyq8.types import Plan
+from pyq8.verify.accuracy import AccuracyReport, Tally, image_size, plain_row, run_images
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -59,14 +62,14 @@ def _moves(node: ir.Node) -> bool:
     return rule is not None and isinstance(rule.output, SameAs)
 
 
-def compare_layers(
+def compare(
     prepared: ir.Model,
     quantized: ir.Model,
     plan: Plan,
-    batches: Iterable[Feeds],
+    batches: Iterable[Batch],
     progress: Callable[[int], None] | None = None,
-) -> LayerReport:
-    """Run both models with every quantized tensor as an output; one image at a time.
+) -> tuple[AccuracyReport, LayerReport]:
+    """Run both models once, image by image, and compare what they return and every quantized tensor.
 
     The integer tensors are read, not dequantized ones, so that the INT8 kernels stay what they are.
     `progress` is called with the number of images done since the last call.
@@ -78,22 +81,32 @@ def compare_layers(
     computed = {v.name: n.name or "" for n in prepared.graph if not _moves(n) for v in n.outputs}
     integers = {v.name for n in quantized.graph for v in n.outputs if v.dtype == ir.DataType.UINT8}
     names = [n for n in plan.qparams if n in computed and f"{n}_quantized" in integers]
+    outputs = [v.name or "" for v in prepared.graph.outputs]
+    codes = [f"{n}_quantized" for n in names]
     reference = model_session(with_outputs(prepared, names), spin=False)
-    candidate = model_session(with_outputs(quantized, [f"{n}_quantized" for n in names]), spin=False)
+    candidate = model_session(with_outputs(quantized, codes), spin=False)
     inputs = {v.name for v in prepared.graph.inputs}
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
-    samples = 0
-    for feeds, count in single(batches, batch_size(prepared)):
-        feeds = {k: v for k, v in feeds.items() if k in inputs}
-        samples += count
-        expected = reference.run(names, feeds)
-        found = candidate.run([f"{n}_quantized" for n in names], feeds)
-        for name, ref, q in zip(names, expected, found, strict=True):
-            if np.shape(ref) == np.shape(q):
-                difference = affine.dequantize(q, plan.qparams[name]) - ref
-                signal[name] += float(np.vdot(ref, ref))
-                noise[name] += float(np.vdot(difference, difference))
-        if progress is not None:
-            progress(count)
+    tally = Tally()
+    size = batch_size(prepared)
+    for batch in batches:
+        done = 0
+        for feeds, count in single([batch.feeds], size):
+            feeds = {k: v for k, v in feeds.items() if k in inputs}
+            expected = run_images(reference, list(dict.fromkeys(outputs + names)), feeds, size, count)
+            found = run_images(candidate, list(dict.fromkeys(outputs + codes)), feeds, size, count)
+            for name, code in zip(names, codes, strict=True):
+                ref, q = expected[name], found[code]
+                if np.shape(ref) == np.shape(q):
+                    difference = affine.dequantize(q, plan.qparams[name]) - ref
+                    signal[name] += float(np.vdot(ref, ref))
+                    noise[name] += float(np.vdot(difference, difference))
+            part = slice(done, done + count)
+            refs, outs = ({n: run[n] for n in outputs} for run in (expected, found))
+            tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(feeds)))
+            done += count
+            if progress is not None:
+                progress(count)
     rows = [LayerRow(n, computed[n], float(decibel(signal[n], noise[n]))) for n in names if signal[n] + noise[n] > 0]
-    return LayerReport(tuple(sorted(rows, key=lambda r: r.sqnr)), samples)
+    accuracy = AccuracyReport(tuple(plain_row(*key, metric) for key, metric in tally.counted().items()), tally.samples)
+    return accuracy, LayerReport(tuple(sorted(rows, key=lambda r: r.sqnr)), tally.samples)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from pyq8.halves import HalvesReport
 from pyq8.loaders import Batch
 from pyq8.types import Plan
-from pyq8.verify.accuracy import AccuracyReport, compare_accuracy
+from pyq8.verify.accuracy import AccuracyReport
 from pyq8.verify.kernels import KernelReport, find_kernels
-from pyq8.verify.layers import LayerReport, compare_layers
+from pyq8.verify.layers import LayerReport, compare
 from pyq8.verify.speed import SpeedReport
 
 if TYPE_CHECKING:
@@ -40,29 +40,22 @@ class Report:
 
 
 def make_report(
-    original: ir.Model,
     prepared: ir.Model,
     quantized: ir.Model,
     plan: Plan,
     kept: Sequence[Batch],
-    step: Callable[[str], Callable[[int], None] | None],
+    progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Look at the kernels of a quantized model, and where there are images compare outputs and layers with FP32.
+    """Look at the kernels of a quantized model, and where there are images compare what it computes with FP32.
 
     Args:
-        original: the FP32 model, taking what the quantized one takes.
         prepared: the FP32 model that the plan is for.
         quantized: what the plan made of it.
         plan: likewise.
         kept: images; none for kernels only.
-        step: name of a comparison -> what to call with the number of images done, or None.
+        progress: called with the number of images compared since the last call.
     """
     kernels = find_kernels(quantized, plan.float_nodes)
     if not kept:
         return Report(kernels)
-    feeds = [batch.feeds for batch in kept]
-    return Report(
-        kernels,
-        compare_accuracy(original, quantized, kept, progress=step("compare outputs")),
-        compare_layers(prepared, quantized, plan, feeds, step("compare layers")),
-    )
+    return Report(kernels, *compare(prepared, quantized, plan, kept, progress))
