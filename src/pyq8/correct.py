@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pyq8 import affine
 from pyq8.correction.matrix import WeightMatrix
 from pyq8.correction.moments import InputMoments
+from pyq8.correction.relay import CarryOut, Relay
 from pyq8.correction.rounding import round_rows
 from pyq8.effort import Effort
-from pyq8.graph_edit import constant
+from pyq8.graph_edit import behind, constant
 from pyq8.inference import outputs_only
 from pyq8.ops import find_rule
 from pyq8.types import Array, Feeds, Plan
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 MOMENT_BYTES = 2**27
 """Of the covariances that one pass over the images may hold; one layer always may."""
-
-CarryOut = Callable[["ir.Model", Plan], "ir.Model"]
 
 
 @dataclass(frozen=True)
@@ -90,25 +88,28 @@ def correct(
     if not layers:
         return plan
     expected = _means(model, layers, images) if shift_bias else {}
-    for chunk in _passes(layers, effort.layers):
-        moments = _observe(model, plan, chunk, images, effort.pixels, carry_out)
-        codes, shifts = dict(plan.codes), dict(plan.bias_shift)
-        behind = _behind(chunk)
-        for layer in chunk:
-            seen, qparams = moments.pop(layer.node.name or ""), plan.qparams[layer.weight]
-            covariance, _ = seen.covariance()
-            rows = layer.matrix.rows
-            scale = np.broadcast_to(qparams.scale.astype(np.float64).reshape(-1), (rows.shape[0] * rows.shape[1],))
-            scale = scale.reshape(*rows.shape[:2], 1)
-            found = round_rows(rows / scale, covariance, qparams.qtype.qmax)
-            codes[layer.weight] = layer.matrix.restore(found)
-            if shift_bias and layer.has_bias:
-                name = layer.node.name or ""
-                before = seen.mean if layer.node in behind else expected[name]
-                shifts[name] = (_dot(rows, before) - _dot(found * scale, seen.mean)).astype(np.float32)
-        plan = replace(plan, codes=codes, bias_shift=shifts)
-        if progress is not None:
-            progress(len(chunk))
+    left = layers
+    with Relay(model, images(), carry_out) as relay:
+        for chunk in _passes(layers, effort.layers):
+            moments = _observe(relay, plan, chunk, left, effort.pixels)
+            left = left[len(chunk) :]
+            codes, shifts = dict(plan.codes), dict(plan.bias_shift)
+            followers = behind(model.graph, [layer.node for layer in chunk])
+            for layer in chunk:
+                seen, qparams = moments.pop(layer.node.name or ""), plan.qparams[layer.weight]
+                covariance, _ = seen.covariance()
+                rows = layer.matrix.rows
+                scale = np.broadcast_to(qparams.scale.astype(np.float64).reshape(-1), (rows.shape[0] * rows.shape[1],))
+                scale = scale.reshape(*rows.shape[:2], 1)
+                found = round_rows(rows / scale, covariance, qparams.qtype.qmax)
+                codes[layer.weight] = layer.matrix.restore(found)
+                if shift_bias and layer.has_bias:
+                    name = layer.node.name or ""
+                    before = seen.mean if layer.node in followers else expected[name]
+                    shifts[name] = (_dot(rows, before) - _dot(found * scale, seen.mean)).astype(np.float32)
+            plan = replace(plan, codes=codes, bias_shift=shifts)
+            if progress is not None:
+                progress(len(chunk))
     return plan
 
 
@@ -144,18 +145,6 @@ def _passes(layers: list[Layer], most: int) -> Iterator[list[Layer]]:
         yield chunk
 
 
-def _behind(chunk: list[Layer]) -> set[ir.Node]:
-    """The layers of a pass that read what another one computes, through whatever is between."""
-    open_nodes = [use.node for layer in chunk for value in layer.node.outputs for use in value.uses()]
-    reached: set[ir.Node] = set()
-    while open_nodes:
-        node = open_nodes.pop()
-        if node not in reached:
-            reached.add(node)
-            open_nodes += [use.node for value in node.outputs for use in value.uses()]
-    return reached
-
-
 def _dot(rows: Array, patch: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """rows . patch, float64 (O,)."""
     return np.asarray(np.einsum("gok,gk->go", rows, patch).reshape(-1))
@@ -181,31 +170,11 @@ def _means(
     return {name: total / count for name, total in sums.items()}
 
 
-def _observe(
-    model: ir.Model,
-    plan: Plan,
-    chunk: list[Layer],
-    images: Callable[[], Iterable[Feeds]],
-    pixels: int,
-    carry_out: CarryOut,
-) -> dict[str, InputMoments]:
+def _observe(relay: Relay, plan: Plan, chunk: list[Layer], left: list[Layer], pixels: int) -> dict[str, InputMoments]:
     """Moments of the inputs of these layers as the quantized model computes them."""
-    from pyq8.sessions import model_session
-
-    inputs = {v.name for v in model.graph.inputs}
-    names = list(dict.fromkeys(layer.source.name or "" for layer in chunk))
-    computed = [name for name in names if name not in inputs]
-    session = model_session(carry_out(outputs_only(model, computed), plan), spin=False) if computed else None
-    fed = {v.name for v in session.get_inputs()} if session is not None else set()
     moments = {layer.node.name or "": InputMoments(layer.matrix, pixels) for layer in chunk}
-    for number, feeds in enumerate(images()):
-        arrays: dict[str, Array] = {}
-        if session is not None:
-            found = session.run(None, {k: v for k, v in feeds.items() if k in fed})
-            arrays = dict(zip(computed, found, strict=True))
-        for name in set(names) - set(computed):
-            qparams = plan.qparams[name]
-            arrays[name] = affine.dequantize(affine.quantize(feeds[name], qparams), qparams)
+    names = [layer.source.name or "" for layer in chunk]
+    for number, arrays in enumerate(relay.run(plan, names, [layer.node for layer in left])):
         for layer in chunk:
             moments[layer.node.name or ""].update(arrays[layer.source.name or ""], number)
     return moments

@@ -1,8 +1,10 @@
-"""Text files that are whole or not there."""
+"""Text files that are whole or not there, and temporary ones."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyq8.errors import OutputError
@@ -25,3 +27,19 @@ def write_text(text: str, file: str | Path) -> None:
             with suppress(OSError):
                 beside.unlink()
         raise OutputError(f"{file}: cannot be written: {error.strerror}; nothing was kept") from None
+
+
+@contextmanager
+def scratch() -> Iterator[None]:
+    """Around whatever writes images to a temporary file.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{tempfile.gettempdir()}: cannot hold the images ({error.strerror}); set TMPDIR to a disk with more "
+            "room, or give fewer images"
+        ) from None

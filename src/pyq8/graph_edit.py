@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import onnx_ir as ir
 
@@ -41,6 +43,23 @@ READS_SHAPE = ("Shape", "Size")
 def shape_readers(value: ir.Value) -> list[ir.Node]:
     """The nodes that read only the shape of `value`."""
     return [use.node for use in value.uses() if use.node.op_type in READS_SHAPE and not use.node.domain]
+
+
+def reads(node: ir.Node) -> list[ir.Value]:
+    """Its inputs, and what the bodies of a Loop, If or Scan read."""
+    bodies = [a.as_graph() for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
+    inner = [n for body in bodies for n in ir.traversal.RecursiveGraphIterator(body)]
+    return [v for n in (node, *inner) for v in n.inputs if v is not None]
+
+
+def behind(graph: ir.Graph, nodes: Iterable[ir.Node]) -> set[ir.Node]:
+    """The nodes that read what one of these computes, through whatever is between."""
+    found, computed = set[ir.Node](), {v for node in nodes for v in node.outputs}
+    for node in graph:
+        if not computed.isdisjoint(reads(node)):
+            found.add(node)
+            computed.update(node.outputs)
+    return found
 
 
 def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:

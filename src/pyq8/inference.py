@@ -36,12 +36,36 @@ def with_outputs(model: ir.Model, names: Iterable[str]) -> ir.Model:
 
 def outputs_only(model: ir.Model, names: Iterable[str]) -> ir.Model:
     """A copy of the model that returns the named tensors, in this order, and computes nothing else."""
+    return between(model, [v.name or "" for v in model.graph.inputs], names)
+
+
+def between(model: ir.Model, inputs: Iterable[str], outputs: Iterable[str]) -> ir.Model:
+    """A copy of the part of a model that computes some tensors from others.
+
+    Args:
+        model: the whole.
+        inputs: tensors that the part takes as they are.
+        outputs: tensors that it returns, in this order; none of the inputs.
+    """
+    import onnx_ir as ir
     from onnx_ir.passes import common
 
     copy = model.clone()
-    values = {v.name: v for v in (*copy.graph.inputs, *(v for node in copy.graph for v in node.outputs))}
-    copy.graph.outputs.clear()
-    copy.graph.outputs.extend(values[name] for name in names)
+    graph = copy.graph
+    values = {v.name: v for v in (*graph.inputs, *(v for node in graph for v in node.outputs))}
+    graph.outputs.clear()
+    taken = []
+    for name in inputs:
+        value = values[name]
+        if value.producer() is not None:
+            value.name = f"{name}_computed"  # nothing reads it any more
+            fresh = ir.Value(name=name, type=value.type, shape=value.shape)
+            value.replace_all_uses_with(fresh)
+            value = fresh
+        taken.append(value)
+    graph.outputs.extend(values[name] for name in outputs)
+    graph.inputs.clear()
+    graph.inputs.extend(taken)
     common.RemoveUnusedNodesPass()(copy)
     return copy
 

@@ -9,6 +9,7 @@ from typing import IO
 
 import numpy as np
 
+from pyq8.files import scratch
 from pyq8.loaders import Batch
 from pyq8.types import Array, Feeds
 
@@ -78,7 +79,8 @@ class Spool:
             data = array.tobytes()
             digest.update(f"{name}:{array.dtype}:{array.shape}".encode() + data)
             arrays[name] = (self._file.tell(), str(array.dtype), array.shape)
-            self._file.write(data)
+            with scratch():
+                self._file.write(data)
         return _Sample(digest.digest(), batch.labels[index], batch.names[index], arrays)
 
     def _read(self, samples: list[_Sample]) -> Batch:

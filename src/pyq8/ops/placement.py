@@ -16,6 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.errors import UsageError
+from pyq8.graph_edit import reads
 from pyq8.ops import NO_KERNEL, SameAs, Stored, find_rule
 
 MOVING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice")
@@ -91,7 +92,7 @@ def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str
     started: set[ir.Node] = set()
     for node in model.graph:
         name = node.name or ""
-        behind = any(v.producer() in started for v in _reads(node))
+        behind = any(v.producer() in started for v in reads(node))
         if _is_compute(node) or behind:
             started.add(node)
         if name in absorbed and absorbed[name] not in reasons:
@@ -195,15 +196,8 @@ def _leading(graph: ir.Graph) -> set[ir.Node]:
     for node in reversed(graph):
         if _is_compute(node) or any(v in needed for v in node.outputs):
             leads.add(node)
-            needed.update(_reads(node))
+            needed.update(reads(node))
     return leads
-
-
-def _reads(node: ir.Node) -> list[ir.Value]:
-    """Its inputs, and what the bodies of a Loop, If or Scan read."""
-    bodies = [a.as_graph() for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
-    inner = [n for body in bodies for n in ir.traversal.RecursiveGraphIterator(body)]
-    return [v for n in (node, *inner) for v in n.inputs if v is not None]
 
 
 def _absorb(graph: ir.Graph) -> tuple[dict[str, str], dict[str, ir.Value]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyq8.errors import OutputError
+from pyq8.files import scratch
 from pyq8.types import Array, Feeds
 
 
@@ -43,16 +43,11 @@ class Tape:
 
     def append(self, frame: Frame) -> None:
         """Write one run behind the others."""
-        try:
+        with scratch():
             self._file.seek(0, os.SEEK_END)
             for array in (*frame.feeds.values(), *frame.reference.values()):
                 np.save(self._file, array)
             self._file.flush()
-        except OSError as error:
-            raise OutputError(
-                f"{tempfile.gettempdir()}: cannot hold the images ({error.strerror}); set TMPDIR to a disk with more "
-                "room, or give fewer images"
-            ) from None
         self._index.append((list(frame.feeds), list(frame.reference), frame.labels, frame.names))
 
     def __iter__(self) -> Iterator[Frame]:

@@ -1,0 +1,128 @@
+"""Every image as far as the corrected layers have brought it, on disk: no pass begins again at the first layer.
+
+Between two passes the graph is cut where all that is before is final: behind the last layer that was corrected and
+before the first that was not, shortcuts included. The next pass starts from the tensors at the cut: the codes of what
+INT8 nodes computed, and the values of everything else.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from pyq8 import affine
+from pyq8.files import scratch
+from pyq8.graph_edit import behind, reads
+from pyq8.inference import between
+from pyq8.types import Array, Feeds, Plan, QParams
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+CarryOut = Callable[["ir.Model", Plan], "ir.Model"]
+
+
+class Relay:
+    """Brings images through a network, pass by pass. Memory holds one image, a nameless temporary file the others.
+
+    Args:
+        model: prepared.
+        images: the model's inputs, image by image.
+        carry_out: makes a quantized model of a model and a plan.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+
+    def __init__(self, model: ir.Model, images: Iterable[Feeds], carry_out: CarryOut) -> None:
+        self._model = model
+        self._carry_out = carry_out
+        self._images = images
+        self._held = [v.name or "" for v in model.graph.inputs]
+        self._file = _temporary()
+        self._count = 0
+
+    def __enter__(self) -> Relay:
+        try:
+            for feeds in self._images:
+                self._count += 1
+                _write(self._file, [feeds[name] for name in self._held])
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def run(self, plan: Plan, wanted: list[str], left: list[ir.Node]) -> Iterator[dict[str, Array]]:
+        """Tensors of every image, as the quantized model computes them.
+
+        Args:
+            plan: what it says of nodes that are not behind one of `left` is final.
+            wanted: names of tensors.
+            left: the nodes whose inputs this pass or a later one wants, and that are not final.
+        """
+        from pyq8.sessions import model_session
+
+        cut, held = self._cut(left), self._held
+        codes = _computed_in_int8(self._model, plan)
+        computed = [name for name in dict.fromkeys([*wanted, *cut]) if name not in held]
+        part = self._carry_out(between(self._model, held, computed), plan) if computed else None
+        session = None if part is None else model_session(part, spin=False)
+        fed = [] if session is None else [v.name for v in session.get_inputs()]
+        following = _temporary()
+        self._file.seek(0)
+        for _ in range(self._count):
+            arrays = {name: np.load(self._file) for name in held}
+            arrays |= {name: affine.dequantize(arrays[name], codes[name]) for name in codes.keys() & held}
+            if session is not None:
+                arrays |= zip(computed, session.run(computed, {name: arrays[name] for name in fed}), strict=True)
+            _write(following, [affine.quantize(arrays[n], codes[n]) if n in codes else arrays[n] for n in cut])
+            yield {n: arrays[n] if n in codes else _rounded(arrays[n], plan.qparams.get(n)) for n in wanted}
+        self._file.close()
+        self._file, self._held = following, cut
+
+    def _cut(self, left: list[ir.Node]) -> list[str]:
+        """Names of the final tensors from which all that `left` still needs can be computed."""
+        graph = self._model.graph
+        not_final = {*left, *behind(graph, left)}
+        needed: set[ir.Value] = set()
+        cut: dict[str, None] = {}
+        for node in reversed(graph):
+            if node not in left and needed.isdisjoint(node.outputs):
+                continue
+            for value in reads(node):
+                needed.add(value)
+                producer = value.producer()
+                final = value.is_graph_input() if producer is None else producer not in not_final
+                if node in not_final and final:
+                    if value.dtype is None:
+                        return self._held  # a sequence, or nobody knows: an earlier cut is right too
+                    cut[value.name or ""] = None
+        return list(cut)
+
+
+def _computed_in_int8(model: ir.Model, plan: Plan) -> dict[str, QParams]:
+    """Name -> parameters of every tensor whose values are those of its codes."""
+    inside = {*plan.int8_nodes, *plan.absorbed}
+    names = [v.name or "" for node in model.graph if node.name in inside for v in node.outputs]
+    return {name: plan.qparams[name] for name in names if name in plan.qparams}
+
+
+def _rounded(array: Array, qparams: QParams | None) -> Array:
+    """As INT8 nodes read what FP32 computes."""
+    return array if qparams is None else affine.dequantize(affine.quantize(array, qparams), qparams)
+
+
+def _temporary() -> IO[bytes]:
+    return tempfile.TemporaryFile(prefix="pyq8-")
+
+
+def _write(file: IO[bytes], arrays: list[Array]) -> None:
+    with scratch():
+        for array in arrays:
+            np.save(file, array)
