@@ -141,10 +141,22 @@ def test_threads_change_no_byte() -> None:
         same_bytes(case.run(), expected)
 
 
-def test_a_forked_child_computes() -> None:
-    code = """
+@pytest.mark.parametrize(("c", "k"), [(6, 6), (5, 7), (3, 1), (40, 2)])
+def test_threads_that_pack_neighbouring_pixels_leave_each_others_alone(c: int, k: int) -> None:
+    case = fill(Conv(2, 33, 33, c, k, 1, 1), np.random.default_rng(0), 8191)
+    kernels.set_threads(1)
+    expected = case.run()
+    kernels.set_threads(4)
+    for _ in range(50):
+        same_bytes(case.run(), expected)
+
+
+@pytest.mark.parametrize("join", ["", "import torch; torch.mm(x := torch.ones(999, 999), x); kernels.join_openmp('')"])
+def test_a_forked_child_computes(join: str) -> None:
+    code = f"""
 import os, signal, numpy as np
 from pyq8 import kernels
+{join}
 kernels.set_threads(3)
 a = np.ones((4000, 64), np.int16)
 first, _ = kernels.gemm(a, a[:64], scale=1)
@@ -156,6 +168,41 @@ if not child:
 assert os.waitpid(child, 0)[1] == 0
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+
+
+def test_torchs_threads_compute_and_give_the_same_bytes() -> None:
+    """Two pools would wait for each other: those of torch spin for milliseconds behind each of its loops."""
+    code = """
+import os, numpy as np
+from pyq8 import kernels
+kernels.set_threads(3)
+a = np.random.default_rng(0).integers(-8191, 8191, (4000, 64)).astype(np.int16)
+threads = len(os.listdir("/proc/self/task"))
+alone, _ = kernels.gemm(a, a[:64], scale=1)
+assert len(os.listdir("/proc/self/task")) == threads + 2
+kernels.set_threads(1)  # ends them
+kernels.set_threads(3)
+import torch
+torch.set_num_threads(3)
+torch.mm(x := torch.ones(999, 999), x)
+threads = len(os.listdir("/proc/self/task"))
+assert kernels.join_openmp(torch.__path__[0])
+joined, _ = kernels.gemm(a, a[:64], scale=1)
+assert len(os.listdir("/proc/self/task")) == threads
+assert joined.tobytes() == alone.tobytes()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_without_an_openmp_runtime_threads_are_our_own() -> None:
+    code = """
+import numpy as np
+from pyq8 import kernels
+assert not kernels.join_openmp("")
+a = np.ones((4000, 64), np.int16)
+assert kernels.gemm(a, a[:64], scale=1)[1] == 64
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_out_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ from pyq8.dfp.function import Convolution, as_pixels, as_taps
 from pyq8.dfp.operand import Operand, Settings, quantize_activation
 from pyq8.errors import DataError, UsageError
 
+kernels.join_openmp(torch.__path__[0])
+
 
 class DfpConv2d(nn.Conv2d):
     """`torch.nn.Conv2d`, computed in INT16.

@@ -8,7 +8,7 @@ with each.
 from __future__ import annotations
 
 from pyq8.errors import UsageError
-from pyq8.kernels import library
+from pyq8.kernels import library, openmp
 from pyq8.kernels.chain import safe_chain
 from pyq8.kernels.memory import empty
 from pyq8.kernels.operators import conv_backward_data, conv_backward_weight, conv_forward, gemm, overflows
@@ -23,6 +23,7 @@ __all__ = [
     "empty",
     "gemm",
     "isas",
+    "join_openmp",
     "overflows",
     "quantize",
     "quantize_tensor",
@@ -45,6 +46,23 @@ def reason() -> str:
 def isas() -> tuple[str, ...]:
     """Of vnni, avx2, scalar those that this build and CPU can run, best first; none without the compiled kernels."""
     return library.names()
+
+
+def join_openmp(owner: str) -> bool:
+    """Compute with the threads of the OpenMP runtime that is in the process already; whether there is one.
+
+    Its threads spin for some milliseconds behind every loop, waiting for the next one. Others would have no core
+    meanwhile.
+
+    Args:
+        owner: folder of the package that uses it.
+    """
+    loaded, _ = library.load()
+    parallel = openmp.parallel(owner)
+    if loaded is None or parallel is None:
+        return False
+    loaded.pyq8_set_openmp(parallel)
+    return True
 
 
 def set_threads(n: int) -> None:

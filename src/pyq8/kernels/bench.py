@@ -120,6 +120,7 @@ def _torch(conv: Conv, x: Float32, w: Float32, dy: Float32, threads: int) -> dic
     except ImportError:
         return None
     torch.set_num_threads(threads)
+    kernels.join_openmp(torch.__path__[0])
     tx, tw, tdy = (torch.from_numpy(array).permute(0, 3, 1, 2) for array in (x, w, dy))  # channels_last
     padding = list(conv.padding[:2])
 

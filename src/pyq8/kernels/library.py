@@ -92,6 +92,7 @@ def _declare(library: ctypes.CDLL) -> None:
     conv, call = ctypes.POINTER(CConv), ctypes.POINTER(CCall)
     library.pyq8_isa_name.argtypes, library.pyq8_isa_name.restype = [number], ctypes.c_char_p
     library.pyq8_set_threads.argtypes, library.pyq8_set_threads.restype = [number], None
+    library.pyq8_set_openmp.argtypes, library.pyq8_set_openmp.restype = [pointer], None
     library.pyq8_forward.argtypes = [conv, call, pointer, pointer, pointer, pointer]
     library.pyq8_backward_data.argtypes = [conv, call, pointer, pointer, pointer]
     library.pyq8_backward_weight.argtypes = [conv, call, pointer, pointer, pointer]

@@ -61,6 +61,12 @@ PYQ8_API void pyq8_set_threads(int n) {
   set_threads(n);
 }
 
+// Null: threads of our own.
+PYQ8_API void pyq8_set_openmp(void* parallel) {
+  std::lock_guard<std::mutex> guard(pyq8::lock);
+  set_openmp(reinterpret_cast<OpenMpParallel>(parallel));
+}
+
 PYQ8_API int pyq8_forward(const Pyq8Conv* c, Pyq8Call* call, const int16_t* x, const int16_t* w, const float* bias,
                           float* out) {
   return guarded(call, [&](const Isa& isa) { forward(isa, *call, *c, x, w, bias, out); });

@@ -14,7 +14,8 @@ inline __mmask32 first32(int64_t n) { return n >= 32 ? __mmask32(0xffffffffu) : 
 
 constexpr int64_t kAhead = 8;  // steps fetched into the cache early
 
-// Two panels of at most 16 channels at a time. What a store leaves behind its panel's step, the next step overwrites.
+// Two panels of at most 16 channels at a time. What a store leaves behind its step, later steps overwrite; behind the last
+// one another thread may write.
 inline void interleave_narrow(const int16_t* const* pixels, int64_t steps, int64_t channels, int width, int64_t panel,
                               int16_t* to) {
   alignas(64) int16_t order[2][32];
@@ -25,7 +26,7 @@ inline void interleave_narrow(const int16_t* const* pixels, int64_t steps, int64
   const __m512i low = _mm512_load_si512(order[0]), high = _mm512_load_si512(order[1]);
   for (int64_t s = 0; s < steps; ++s) {
     const int16_t *a = pixels[2 * s], *b = pixels[2 * s + 1];
-    const __mmask16 written = s + 1 < steps ? __mmask16(0xffff) : first16(width);
+    const __mmask16 written = first16((steps - s) * width);
     const int64_t ahead = s + kAhead < steps ? s + kAhead : s;
     const int16_t *next_a = pixels[2 * ahead], *next_b = pixels[2 * ahead + 1];
     int16_t* place = to + s * 2 * width;

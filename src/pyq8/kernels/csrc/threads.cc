@@ -94,11 +94,31 @@ class Pool {
   std::vector<std::thread> workers_;
 };
 
+// One parallel region of an OpenMP runtime: each thread of its team takes a number and works.
+struct Region {
+  Job* job;
+  std::atomic<int> workers{0};
+
+  static void enter(void* self) {
+    Region* const region = static_cast<Region*>(self);
+    region->job->work(region->workers.fetch_add(1, std::memory_order_relaxed));
+  }
+};
+
 // Never destroyed at exit, and abandoned in a forked child, which has none of its threads.
 Pool* pool = nullptr;
 int wanted = 1;
+OpenMpParallel openmp = nullptr;
 
-void forget() { pool = nullptr; }
+void forget() {
+  pool = nullptr;
+  openmp = nullptr;
+}
+
+void forget_after_fork() {
+  static const int registered = pthread_atfork(nullptr, nullptr, forget);
+  (void)registered;
+}
 
 }  // namespace
 
@@ -112,14 +132,24 @@ void set_threads(int n) {
 
 int threads() { return wanted; }
 
+void set_openmp(OpenMpParallel parallel) {
+  forget_after_fork();
+  openmp = parallel;
+}
+
 void parallel(int64_t tasks, const std::function<void(int64_t, int)>& f) {
   if (wanted == 1 || tasks <= 1) {
     for (int64_t task = 0; task < tasks; ++task) f(task, 0);
     return;
   }
+  if (openmp) {
+    Job job{&f, tasks, {}, {}};
+    Region region{&job};
+    openmp(Region::enter, &region, unsigned(wanted), 0);
+    return;
+  }
   if (!pool) {
-    static const int registered = pthread_atfork(nullptr, nullptr, forget);
-    (void)registered;
+    forget_after_fork();
     pool = new Pool(wanted);
   }
   pool->run(tasks, f);

@@ -1,4 +1,5 @@
-// A persistent pool of threads. One parallel loop at a time; a forked child starts its own.
+// The threads of an OpenMP runtime of the process, or a persistent pool. One parallel loop at a time; a forked child starts
+// a pool of its own.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,11 @@ namespace pyq8 {
 
 void set_threads(int n);
 int threads();
+
+// GOMP_parallel of the runtime whose threads do the work from now on. They spin for some milliseconds after each loop,
+// so that threads of our own would share the cores with them.
+using OpenMpParallel = void (*)(void (*enter)(void*), void* data, unsigned threads, unsigned flags);
+void set_openmp(OpenMpParallel parallel);
 
 // Calls f(task, worker) for every task in 0..tasks-1, in any order, worker in 0..threads()-1; returns when all
 // are done.
