@@ -26,5 +26,5 @@ class Effort:
 
 EFFORTS: Registry[Effort] = Registry("effort")
 EFFORTS.register("fast")(Effort(equalize=False, images=0, pixels=0, layers=0))
-EFFORTS.register("default")(Effort(equalize=True, images=48, pixels=128, layers=4))
+EFFORTS.register("default")(Effort(equalize=True, images=64, pixels=96, layers=4))
 EFFORTS.register("best")(Effort(equalize=True, images=100, pixels=192, layers=4))

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "norm.h"
 
@@ -12,19 +13,48 @@ constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an
 
 inline float larger_of(float a, float b) { return a > b ? a : b; }
 
+#ifdef __AVX512F__
+constexpr int kChannels = 64;  // whose sums are held in registers
+#else
+constexpr int kChannels = 16;
+#endif
+
+constexpr int64_t kAheadRows = 4;  // fetched into the cache early: rows are too far apart for the processor to guess
+
+template <int Count>
+inline void ahead(const float* x) {
+  for (int k = 0; k < Count; k += 16) __builtin_prefetch(x + k);
+}
+
+// f(first channel, how many: kChannels or 1 as a constant) for all channels.
+template <class F>
+inline void by_channels(int64_t channels, F f) {
+  int64_t c = 0;
+  for (; c + kChannels <= channels; c += kChannels) f(c, std::integral_constant<int, kChannels>());
+  for (; c < channels; ++c) f(c, std::integral_constant<int, 1>());
+}
+
+// An empty asm at the end of an outer loop keeps GCC from jamming the inner ones, which it could not vectorize then.
+
 void moments_plain(const float* x, int64_t rows, int64_t channels, const float* origin, float* sums) {
-  float* __restrict sum = sums, * __restrict square = sums + channels;
-  float* __restrict low = sums + 2 * channels, * __restrict high = sums + 3 * channels;
-  for (int64_t c = 0; c < channels; ++c) sum[c] = square[c] = 0, low[c] = high[c] = x[c];
-  for (int64_t row = 0; row < rows; ++row, x += channels) {
-    for (int64_t c = 0; c < channels; ++c) {
-      const float d = x[c] - origin[c];
-      sum[c] += d;
-      square[c] += d * d;
-      low[c] = low[c] < x[c] ? low[c] : x[c];
-      high[c] = high[c] > x[c] ? high[c] : x[c];
+  by_channels(channels, [=](int64_t c, auto count) {
+    float sum[count] = {}, square[count] = {}, low[count], high[count];
+    for (int k = 0; k < count; ++k) low[k] = high[k] = x[c + k];
+    for (int64_t row = 0; row < rows; ++row) {
+      const float* const from = x + row * channels + c;
+      ahead<count>(from + kAheadRows * channels);
+      for (int k = 0; k < count; ++k) {
+        const float d = from[k] - origin[c + k];
+        sum[k] += d;
+        square[k] += d * d;
+        low[k] = low[k] < from[k] ? low[k] : from[k];
+        high[k] = high[k] > from[k] ? high[k] : from[k];
+      }
+      asm volatile("");
     }
-  }
+    const float* const found[] = {sum, square, low, high};
+    for (int kind = 0; kind < 4; ++kind) std::copy_n(found[kind], count, sums + kind * channels + c);
+  });
 }
 
 template <bool Rectify, bool Real, bool Whole>
@@ -68,20 +98,25 @@ inline float gradient(const Pyq8Norm& n, float dy, float centred, float factor, 
 template <bool Rectify>
 void backward_sums_as(const Pyq8Norm& n, const float* dy, const float* x, int64_t rows, float* sums) {
   const int64_t channels = n.channels;
-  const float* __restrict mean = n.mean, * __restrict factor = n.factor, * __restrict shift = n.shift;
-  float* __restrict sum = sums, * __restrict product = sums + channels;
-  float* __restrict peak = sums + 2 * channels, * __restrict far = sums + 3 * channels;
-  for (int64_t c = 0; c < 4 * channels; ++c) sums[c] = 0;
-  for (int64_t row = 0; row < rows; ++row, dy += channels, x += channels) {
-    for (int64_t c = 0; c < channels; ++c) {
-      const float centred = x[c] - mean[c];
-      const float g = gradient<Rectify>(n, dy[c], centred, factor[c], shift[c]);
-      sum[c] += g;
-      product[c] += g * centred;
-      peak[c] = larger_of(std::fabs(g), peak[c]);
-      far[c] = larger_of(std::fabs(centred), far[c]);
+  by_channels(channels, [&](int64_t c, auto count) {
+    float sum[count] = {}, product[count] = {}, peak[count] = {}, far[count] = {};
+    for (int64_t row = 0; row < rows; ++row) {
+      const float *const from = x + row * channels + c, *const slope = dy + row * channels + c;
+      ahead<count>(from + kAheadRows * channels);
+      ahead<count>(slope + kAheadRows * channels);
+      for (int k = 0; k < count; ++k) {
+        const float centred = from[k] - n.mean[c + k];
+        const float g = gradient<Rectify>(n, slope[k], centred, n.factor[c + k], n.shift[c + k]);
+        sum[k] += g;
+        product[k] += g * centred;
+        peak[k] = larger_of(std::fabs(g), peak[k]);
+        far[k] = larger_of(std::fabs(centred), far[k]);
+      }
+      asm volatile("");
     }
-  }
+    const float* const found[] = {sum, product, peak, far};
+    for (int kind = 0; kind < 4; ++kind) std::copy_n(found[kind], count, sums + kind * channels + c);
+  });
 }
 
 void backward_sums_plain(const Pyq8Norm& n, const float* dy, const float* x, int64_t rows, float* sums) {
