@@ -147,7 +147,7 @@ def lay_groundwork(
         def images(count: int | None = effort.images) -> Iterable[Feeds]:
             return (feeds for feeds, _ in single(spool.feeds(count), size))
 
-        factors = find_factors(prepared, images(None)) if effort.equalize else {}
+        factors = find_factors(prepared, images(None), len(spool)) if effort.equalize else {}
         prepared = equalize(prepared, factors)
         clock.lap("equalize")
         calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)))

@@ -50,6 +50,8 @@ def between(model: ir.Model, inputs: Iterable[str], outputs: Iterable[str]) -> i
     import onnx_ir as ir
     from onnx_ir.passes import common
 
+    from pyq8.graph_edit import reads
+
     copy = model.clone()
     graph = copy.graph
     values = {v.name: v for v in (*graph.inputs, *(v for node in graph for v in node.outputs))}
@@ -66,6 +68,14 @@ def between(model: ir.Model, inputs: Iterable[str], outputs: Iterable[str]) -> i
     graph.outputs.extend(values[name] for name in outputs)
     graph.inputs.clear()
     graph.inputs.extend(taken)
+    needed = set(graph.outputs)
+    dead = []
+    for node in reversed(graph):  # not by uses: the body of a dead Loop still counts among them
+        if needed.isdisjoint(node.outputs):
+            dead.append(node)
+        else:
+            needed.update(reads(node))
+    graph.remove(dead)
     common.RemoveUnusedNodesPass()(copy)
     return copy
 

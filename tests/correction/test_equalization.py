@@ -69,6 +69,18 @@ def test_a_branch_to_an_output_keeps_its_values() -> None:
     assert find_bundles(model.graph) == []
 
 
+def test_few_images_move_channels_little() -> None:
+    """A channel's largest value in one image says little of the next one, which would be clipped."""
+    model = between("b = Relu(a)")
+    feeds = random_feeds(model)
+
+    many, few = (find_factors(model, feeds, images) for images in (50, 5))
+
+    assert max(f.max() for f in many.values()) > 1.2
+    for name, factors in many.items():
+        np.testing.assert_allclose(few[name], factors**0.1, rtol=1e-5)
+
+
 def test_a_classifier_behind_global_pooling() -> None:
     text = """g (float[1, 8, 6, 6] x) => (float[N, C] y) {
         [one] a = Conv(x, w1, b1) b = Relu(a) c = GlobalAveragePool(b) e = Flatten(c)

@@ -30,18 +30,20 @@ if TYPE_CHECKING:
 
 STRENGTH = 0.85
 LARGEST = 16.0
+ENOUGH = 50
+"""Images; of fewer, the largest values say less of other images, and factors made of them clip those."""
 
 Factors = dict[str, npt.NDArray[np.float32]]
 """Tensor -> factor of every channel, float32 (C,)."""
 
 
-def find_factors(model: ir.Model, batches: Iterable[Feeds], strength: float = STRENGTH) -> Factors:
+def find_factors(model: ir.Model, batches: Iterable[Feeds], images: int = ENOUGH) -> Factors:
     """The factors of every tensor that can be scaled.
 
     Args:
         model: prepared.
         batches: all calibration images: one that exceeds the largest value seen is clipped.
-        strength: 0 leaves everything as it is, 1 gives all channels the same range.
+        images: how many they are.
 
     Raises:
         ModelError: ONNX Runtime cannot run the model.
@@ -49,6 +51,7 @@ def find_factors(model: ir.Model, batches: Iterable[Feeds], strength: float = ST
     bundles = find_bundles(model.graph)
     if not bundles:
         return {}
+    strength = STRENGTH * min(1.0, images / ENOUGH)
     seen = {b.values[0]: [v for v in b.values if not _read_by_relu_alone(v)] for b in bundles}
     peaks = _peaks(model, [v.name or "" for values in seen.values() for v in values], batches)
     factors: Factors = {}
@@ -57,7 +60,7 @@ def find_factors(model: ir.Model, batches: Iterable[Feeds], strength: float = ST
         largest = float(peak.max())
         if not 0 < largest < np.inf:
             continue
-        ratio = largest / np.maximum(peak, largest / LARGEST ** (1 / max(strength, 1e-9)))
+        ratio = largest / np.maximum(peak, largest / LARGEST ** (1 / strength))
         found = (ratio**strength).astype(np.float32)
         factors.update({v.name or "": found for v in bundle.values})
     return factors
