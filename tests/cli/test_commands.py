@@ -37,6 +37,16 @@ def test_quantize_says_what_happened_in_about_ten_lines(quantized: tuple[Path, s
         assert wanted in text
 
 
+def test_a_figure_of_few_calibration_images_is_not_taken_for_more(
+    tmp_path: Path, digits_model: str, digits_images: str, digits_preprocess: str
+) -> None:
+    code, text, _ = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
+                        "--samples", "1", "-o", str(tmp_path / "o.onnx"))  # fmt: skip
+    (line,) = [line for line in text.splitlines() if line.startswith("outputs")]
+    assert code == 0
+    assert "SQNR on 1 calibration image: " in line and line.endswith("; others may lose more")
+
+
 def test_the_json_holds_plan_report_and_passes(quantized: tuple[Path, str, dict[str, Any]]) -> None:
     data = quantized[2]
     assert data["kind"] == "pyq8 quantize" and data["schema"] == 1

@@ -133,3 +133,14 @@ def test_layers_are_ranked_without_corrections_of_other_layers(
     assert first.noise != second.noise
     rows = ({r.group: r.alone_fp32 for r in report.rows} for report in (first, second))
     assert next(rows) != next(rows)
+
+
+def test_what_comes_next_takes_the_same_preprocessing(
+    digits_model: str, digits_images: str, digits_preprocess: str
+) -> None:
+    code, text, _ = run(
+        "inspect", digits_model, "--data", digits_images, "--preprocess", digits_preprocess, "--samples", "2"
+    )
+
+    assert code == 0
+    assert f"--calib {digits_images} --preprocess {digits_preprocess} --exclude " in text.splitlines()[-1]

@@ -81,7 +81,8 @@ def best_rows(text: str) -> list[list[str]]:
 
 def test_the_table_says_what_was_tried_and_the_end_what_was_found(whole: tuple[Path, str, int]) -> None:
     out, text, code = whole
-    lines = text.splitlines()
+    first, *lines = text.splitlines()
+    assert first.startswith("quantizing ") and first.endswith(", then trying what to return to FP32")
     assert "search on calibration images, verdict on others; 100 images to search on, judged by top1" in lines[0]
     assert lines[1] == "14 groups of nodes; an image takes 10.00 ms in FP32, 4.00 in INT8"
     assert lines[2].split() == ["trial", "FP32", "groups", "top1", "drop", "ms", "(estimated)"]
@@ -130,6 +131,10 @@ def test_interrupted_before_the_first_trial_nothing_was_written(
     monkeypatch.setattr(tune, "lay_groundwork", lambda *_, **__: stop())
     code, _, error = run(*arguments(net, tmp_path / "o.onnx", "--max-drop", "0.5"))
     assert code == 130 and "nothing was written" in error and not list(tmp_path.iterdir())
+    (tmp_path / "o.onnx.tune.json").write_text("{}")  # of an earlier run
+    code, _, error = run(*arguments(net, tmp_path / "o.onnx", "--max-drop", "0.5"))
+    expected = f"pyq8: interrupted; {tmp_path / 'o.onnx'} is as it was, and the same command goes on from there"
+    assert (code, error.strip()) == (130, expected)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def command(
     else:
         check_data_options(data, preset, preprocess_file, split, skip_bad)
         given["preprocess"] = find_preprocess(preset, preprocess_file)
-        found, kind = _show_layers(model, data, json_file, given), "pyq8 layers"
+        how = ["--preset", preset] if preset else ["--preprocess", preprocess_file] if preprocess_file else []
+        found, kind = _show_layers(model, data, how, json_file, given), "pyq8 layers"
     write_json({"kind": kind, "schema": 1, "cpu": cpu.describe(), **found}, json_file)
 
 
@@ -79,7 +80,9 @@ def _show_kernels(model: str, json_file: str | None) -> dict[str, Any]:
     return report.to_json()
 
 
-def _show_layers(model: str, data: str, json_file: str | None, options: dict[str, Any]) -> dict[str, Any]:
+def _show_layers(
+    model: str, data: str, how: list[str], json_file: str | None, options: dict[str, Any]
+) -> dict[str, Any]:
     from pyq8.rank import rank_layers
 
     with progress_bars() as progress:
@@ -88,6 +91,6 @@ def _show_layers(model: str, data: str, json_file: str | None, options: dict[str
         click.echo("warning: preprocessing was guessed; say --preset or --preprocess if it is wrong", err=True)
     if json_file != "-":
         click.echo(str(report))
-        exclude = shlex.join(["--exclude", report.rows[0].group])
-        click.echo(f"next        {shlex.join(['pyq8', 'quantize', model, '--calib', data])} {exclude}")
+        following = ["pyq8", "quantize", model, "--calib", data, *how, "--exclude", report.rows[0].group]
+        click.echo(f"next        {shlex.join(following)}")
     return report.to_json()

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pyq8.result import Result
 
 
+ENOUGH = 16
+"""Calibration images; fewer are fitted so well that they say little of others."""
+
+
 def show(result: Result, model: str, calib: str | None, out: str, plan: str | None = None) -> None:
     """Ten lines that say what happened; without those of accuracy where there were no images."""
     kernels, layers, accuracy = result.report.kernels, result.report.layers, result.report.accuracy
@@ -32,8 +36,10 @@ def show(result: Result, model: str, calib: str | None, out: str, plan: str | No
     click.echo(f"kernels     {kernels}")
     if accuracy is not None and layers is not None:
         outputs = [f"{r.output} {decibel(r.value)}" for r in accuracy.rows if r.metric == "sqnr"]
-        images = f"{accuracy.samples} {'calibration ' if plan is None else ''}images{skipped if plan else ''}"
-        click.echo(f"outputs     SQNR on {images}: {', '.join(outputs[:6])}")
+        many = "image" if accuracy.samples == 1 else "images"
+        images = f"{accuracy.samples} {'calibration ' if plan is None else ''}{many}{skipped if plan else ''}"
+        doubt = "; others may lose more" if plan is None and result.calibration.samples < ENOUGH else ""
+        click.echo(f"outputs     SQNR on {images}: {', '.join(outputs[:6])}{doubt}")
         worst = [f"{r.node} {decibel(r.sqnr)}" for r in layers.rows[:3]]
         click.echo(f"worst       {', '.join(worst)}")
     click.echo(f"next        {shlex.join(['pyq8', 'check', model, out, '--data', calib or 'IMAGES'])}")

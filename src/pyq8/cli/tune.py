@@ -106,6 +106,7 @@ def command(
     for path, rows in ((calib, None), (data, split)):
         check_data_options(path, preset, preprocess_file, rows, skip_bad)
     table = _Table(quiet=json_file == "-")
+    table.say(f"quantizing {model}, then trying what to return to FP32")
     try:
         with progress_bars() as progress:
             found = tune(
@@ -140,12 +141,10 @@ def command(
                 progress=progress,
             )
     except KeyboardInterrupt:
-        if not table.rows:
+        if not table.rows and not Path(f"{out}.tune.json").exists():
             raise
-        click.echo(
-            f"pyq8: interrupted; {out} is the best of {table.rows} trials, and the same command goes on from there",
-            err=True,
-        )
+        best = f"is the best of {table.rows} trials" if table.rows else "is as it was"
+        click.echo(f"pyq8: interrupted; {out} {best}, and the same command goes on from there", err=True)
         return INTERRUPTED
     if json_file != "-":
         show(found, out)
