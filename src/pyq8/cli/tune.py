@@ -106,7 +106,6 @@ def command(
     for path, rows in ((calib, None), (data, split)):
         check_data_options(path, preset, preprocess_file, rows, skip_bad)
     table = _Table(quiet=json_file == "-")
-    table.say(f"quantizing {model}, then trying what to return to FP32")
     try:
         with progress_bars() as progress:
             found = tune(

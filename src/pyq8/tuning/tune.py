@@ -127,6 +127,7 @@ def tune(
     patterns = (exclude,) if isinstance(exclude, str) else tuple(exclude)
     config = Config(observer, weight_type(target), patterns, format, placement=placement, effort=effort)
     pixels = pixel_input(input, layout, color, preprocess)
+    say(f"quantizing {model}, then trying what to return to FP32")
     base = lay_groundwork(
         model,
         calib,
