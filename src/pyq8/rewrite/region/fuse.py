@@ -1,0 +1,98 @@
+"""Put regions into a QOperator graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import onnx_ir as ir
+
+from pyq8.graph_edit import constant, register_initializer, replace_node, static_int, value_names
+from pyq8.rewrite.region.build import Builder
+from pyq8.rewrite.region.match import is_bytes, obstacle, rank, size
+from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE
+
+
+def fuse(model: ir.Model, saturating: Collection[str] = ()) -> dict[str, str]:
+    """Replace what regions can compute by `Region` nodes, in place.
+
+    Args:
+        model: in QOperator form.
+        saturating: names of nodes whose saturation computes a Relu or Clip.
+
+    Returns:
+        name of a node with an integer operator that stays -> why.
+    """
+    from onnx_ir.passes import common
+
+    graph = model.graph
+    _flatten(graph)
+    common.RemoveUnusedNodesPass()(model)
+    obstacles = {node: obstacle(node) for node in graph}
+    left: dict[str, str] = {}
+    for number, nodes in enumerate(_regions(graph, obstacles)):
+        _replace(graph, Builder(graph, nodes, saturating), f"region_{number}")
+    for node, why in obstacles.items():
+        if why and node.graph is graph and node.op_type.startswith(("QLinear", "QGemm")):
+            left[node.name or node.op_type] = why
+    if any(node.domain == DOMAIN for node in graph):
+        graph.opset_imports[DOMAIN] = 1
+    common.RemoveUnusedNodesPass()(model)
+    return left
+
+
+def _flatten(graph: ir.Graph) -> None:
+    """A Reshape that QGemm reads can only be a Flatten, whatever computes its shape."""
+    for node in list(graph):
+        x, y = node.inputs[0] if node.inputs else None, node.outputs[0]
+        if node.op_type != "Reshape" or node.domain or not is_bytes(x) or x is None or rank(x) not in (2, 4):
+            continue
+        readers = [use.node for use in y.uses()]
+        channels = math.prod(size(x, axis) for axis in range(1, rank(x)))
+        if readers and channels and not y.is_graph_output() and all(_columns(r) == channels for r in readers):
+            flat = ir.node("Flatten", [x], {"axis": 1}, name=node.name)
+            flat.outputs[0].name, flat.outputs[0].type = f"{y.name}_flat", y.type
+            assert x.shape is not None
+            flat.outputs[0].shape = ir.Shape([x.shape[0], channels])
+            replace_node(node, [flat])
+
+
+def _columns(node: ir.Node) -> int:
+    """Of the weight of a QGemm, 0 for another operator."""
+    weight = constant(node.inputs[3]) if node.op_type == "QGemm" else None
+    return 0 if weight is None else weight.shape[1 if static_int(node, "transB", 0) else 0]
+
+
+def _regions(graph: ir.Graph, obstacles: dict[ir.Node, str]) -> list[list[ir.Node]]:
+    """Groups of nodes that can run as one: no way out of a group leads back into it."""
+    depth: dict[ir.Node, int] = {}
+    groups: dict[int, list[ir.Node]] = {}
+    for node in graph:
+        before = [p for v in node.inputs if v is not None and (p := v.producer()) is not None and p in depth]
+        can = not obstacles[node]
+        depth[node] = max((depth[p] + (can and bool(obstacles[p])) for p in before), default=0)
+        if can:
+            groups.setdefault(depth[node], []).append(node)
+    worth = ("QLinearConv", "QGemm")
+    found = [nodes for _, nodes in sorted(groups.items()) if any(n.op_type in worth for n in nodes)]
+    return found
+
+
+def _replace(graph: ir.Graph, builder: Builder, name: str) -> None:
+    spec, inputs, outputs = builder.build()
+    taken = value_names(graph)
+    label = name
+    while f"{label}_constants" in taken:
+        label += "_"
+    blob = register_initializer(graph, f"{label}_constants", spec.constants.blob())
+    tensors, layers = spec.numbers()
+    attributes = [ir.AttrInt64s("tensors", tensors), ir.AttrInt64s("layers", layers)]
+    attributes.append(ir.AttrStrings("names", builder.names))
+    node = ir.Node(DOMAIN, OP_TYPE, [blob, *inputs], attributes, num_outputs=len(outputs), name=label)
+    last = builder.nodes[-1]
+    graph.insert_after(last, node)
+    for old, new in zip(outputs, node.outputs, strict=True):
+        new.type, new.shape = old.type, old.shape
+        old.replace_all_uses_with(new, replace_graph_outputs=True)
+        new.name, old.name = old.name, None
+    graph.sort()
