@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
+FALLBACK = "pyq8.fallback"
+"""Key of the metadata of a model with regions: its QDQ twin, relative to its folder."""
 VERSION, FLOAT_NODES = "pyq8.version", "pyq8.float_nodes"
 """Keys of the metadata: what follows from pyq8 and from the plan, not from the images."""
 

@@ -29,7 +29,20 @@ OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
     metavar="NAME",
     help="How ranges are chosen: percentile, mse, kl, minmax.",
 )
-@click.option("--format", "format_", default="qdq", show_default=True, metavar="NAME", help="qdq or qoperator.")
+@click.option(
+    "--format",
+    "format_",
+    default="qdq",
+    show_default=True,
+    metavar="NAME",
+    help="qdq, qoperator, or pyq8: in pyq8's own INT8 kernels.",
+)
+@click.option(
+    "--fallback",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Of --format pyq8: write the same model in QDQ form too.",
+)
 @click.option(
     "--target",
     default="auto",
@@ -81,6 +94,7 @@ def command(
     skip_bad: bool,
     observer: str,
     format_: str,
+    fallback: str | None,
     target: str,
     input_: str,
     layout: str,
@@ -103,18 +117,21 @@ def command(
     from pyq8.observers import OBSERVERS
     from pyq8.pixel_input import pixel_input
     from pyq8.provenance import remembered_preprocess
-    from pyq8.rewrite import FORMATS
+    from pyq8.rewrite import REGIONS, check_format
 
     out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
     OBSERVERS.get(observer)
     EFFORTS.get(effort)
-    FORMATS.get(format_)
+    check_format(format_)
+    if fallback is not None and format_ != REGIONS:
+        raise UsageError(f"--fallback {fallback}: only --format {REGIONS} needs one; leave it out")
     api.weight_type(target)
     check_writable(out)
     check_writable(json_file, model, out)
     check_writable(save_plan, model, out)
+    check_writable(fallback, model, out)
     how = (None, None) if input_ == "uint8" else (preset, preprocess_file)  # there the normalization is for the model
     if calib is not None:
         check_data_options(calib, *how, split, skip_bad)
@@ -158,7 +175,7 @@ def command(
                 color=color,
                 progress=progress,
             )
-    result.save(out)
+    result.save(out, fallback)
     if save_plan is not None:
         result.save_plan(save_plan)
     used = remembered_preprocess(result.model)

@@ -92,14 +92,14 @@ def command(
     """
     from pyq8.effort import EFFORTS
     from pyq8.observers import OBSERVERS
-    from pyq8.rewrite import FORMATS
+    from pyq8.rewrite import check_format
     from pyq8.tuning.tune import tune
 
     out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
     OBSERVERS.get(observer)
-    FORMATS.get(format_)
+    check_format(format_)
     EFFORTS.get(effort)
     check_writable(out)
     check_writable(json_file, model, out)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 
 import onnx_ir as ir
 
 from pyq8.graph_edit import constant, register_initializer, replace_node, static_int, value_names
-from pyq8.rewrite.region.build import Builder
-from pyq8.rewrite.region.match import is_bytes, obstacle, rank, size
+from pyq8.rewrite.region.build import build
+from pyq8.rewrite.region.match import obstacle
+from pyq8.rewrite.region.nodes import is_bytes, rank, size
 from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE
 
 
-def fuse(model: ir.Model, saturating: Collection[str] = ()) -> dict[str, str]:
-    """Replace what regions can compute by `Region` nodes, in place.
+def fuse(model: ir.Model) -> dict[str, str]:
+    """Replace what regions can compute by `Region` nodes, in place: the same numbers, bit for bit.
 
     Args:
         model: in QOperator form.
-        saturating: names of nodes whose saturation computes a Relu or Clip.
 
     Returns:
         name of a node with an integer operator that stays -> why.
@@ -31,7 +30,7 @@ def fuse(model: ir.Model, saturating: Collection[str] = ()) -> dict[str, str]:
     obstacles = {node: obstacle(node) for node in graph}
     left: dict[str, str] = {}
     for number, nodes in enumerate(_regions(graph, obstacles)):
-        _replace(graph, Builder(graph, nodes, saturating), f"region_{number}")
+        _replace(graph, nodes, f"region_{number}")
     for node, why in obstacles.items():
         if why and node.graph is graph and node.op_type.startswith(("QLinear", "QGemm")):
             left[node.name or node.op_type] = why
@@ -74,24 +73,22 @@ def _regions(graph: ir.Graph, obstacles: dict[ir.Node, str]) -> list[list[ir.Nod
         if can:
             groups.setdefault(depth[node], []).append(node)
     worth = ("QLinearConv", "QGemm")
-    found = [nodes for _, nodes in sorted(groups.items()) if any(n.op_type in worth for n in nodes)]
-    return found
+    return [nodes for _, nodes in sorted(groups.items()) if any(n.op_type in worth for n in nodes)]
 
 
-def _replace(graph: ir.Graph, builder: Builder, name: str) -> None:
-    spec, inputs, outputs = builder.build()
+def _replace(graph: ir.Graph, nodes: list[ir.Node], name: str) -> None:
+    region = build(nodes)
     taken = value_names(graph)
-    label = name
-    while f"{label}_constants" in taken:
-        label += "_"
-    blob = register_initializer(graph, f"{label}_constants", spec.constants.blob())
-    tensors, layers = spec.numbers()
+    while f"{name}_constants" in taken:
+        name += "_"
+    blob = register_initializer(graph, f"{name}_constants", region.spec.constants.blob())
+    tensors, layers = region.spec.numbers()
     attributes = [ir.AttrInt64s("tensors", tensors), ir.AttrInt64s("layers", layers)]
-    attributes.append(ir.AttrStrings("names", builder.names))
-    node = ir.Node(DOMAIN, OP_TYPE, [blob, *inputs], attributes, num_outputs=len(outputs), name=label)
-    last = builder.nodes[-1]
-    graph.insert_after(last, node)
-    for old, new in zip(outputs, node.outputs, strict=True):
+    attributes.append(ir.AttrStrings("names", region.names))
+    outputs = len(region.outputs)
+    node = ir.Node(DOMAIN, OP_TYPE, [blob, *region.inputs], attributes, num_outputs=outputs, name=name)
+    graph.insert_after(nodes[-1], node)
+    for old, new in zip(region.outputs, node.outputs, strict=True):
         new.type, new.shape = old.type, old.shape
         old.replace_all_uses_with(new, replace_graph_outputs=True)
         new.name, old.name = old.name, None

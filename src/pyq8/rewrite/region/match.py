@@ -6,7 +6,9 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.graph_edit import constant
+from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
 from pyq8.rewrite.region.spec import MOST_PRODUCTS, MOST_SCALE
+from pyq8.types import Array
 
 MICROSOFT = "com.microsoft"
 TABLES = {"QLinearSigmoid", "QLinearLeakyRelu"}
@@ -15,41 +17,21 @@ COMPUTES = {"QLinearConv", "QGemm", "QLinearAdd", "QLinearMul", "QLinearConcat",
             "Transpose", "Reshape"} | TABLES  # fmt: skip
 
 
-def rank(value: ir.Value | None) -> int:
-    """Number of axes, 0 if unknown."""
-    return len(value.shape) if value is not None and value.shape is not None else 0
-
-
-def size(value: ir.Value, axis: int) -> int:
-    """Of a dimension, 0 where it is unknown."""
-    dim = value.shape[axis] if value.shape is not None and len(value.shape) > axis else None
-    return dim if isinstance(dim, int) else 0
-
-
-def is_bytes(value: ir.Value | None) -> bool:
-    """Whether it holds uint8."""
-    return value is not None and value.dtype == ir.DataType.UINT8
-
-
 def obstacle(node: ir.Node) -> str:
     """Why a region cannot compute a node; empty if it can."""
     if node.op_type not in COMPUTES or node.domain not in ("", MICROSOFT):
         return f"{node.op_type} is not part of it"
-    data = node.inputs[_data(node)]
-    if any(rank(v) not in (2, 4) for v in (node.outputs[0], data)):
+    x = data(node)
+    if any(rank(v) not in (2, 4) for v in (node.outputs[0], x)):
         return "it takes images and rows of channels only"
-    last = node.op_type == "Transpose" and data is not None and data.is_graph_input()
-    if not size(node.outputs[0], 1) or data is None or not size(data, 3 if last else 1):
+    last = node.op_type == "Transpose" and x is not None and x.is_graph_input()
+    if not size(node.outputs[0], 1) or not size(x, 3 if last else 1):
         return "its channels are unknown"
     check = {"QLinearConv": _conv, "QGemm": _gemm, "MaxPool": _max_pool, "Flatten": _flatten, "Pad": _pad,
              "Transpose": _transpose, "Reshape": _reshape, "QuantizeLinear": _quantize, "DequantizeLinear": _quantize,
              "QLinearAdd": _pair, "QLinearMul": _pair, "QLinearConcat": _concat,
              "QLinearAveragePool": _average, "QLinearGlobalAveragePool": _average}.get(node.op_type)  # fmt: skip
     return check(node) if check is not None else ""
-
-
-def _data(node: ir.Node) -> int:
-    return 2 if node.op_type == "QLinearConcat" else 0
 
 
 def _scalar(value: ir.Value | None) -> bool:
@@ -73,7 +55,7 @@ def _conv(node: ir.Node) -> str:
     return _sum(node, weight, w_scale, (1, 2, 6, 7), 8)
 
 
-def _sum(node: ir.Node, weight: np.ndarray, w_scale: np.ndarray, scalars: tuple[int, ...], bias: int) -> str:  # type: ignore[type-arg]
+def _sum(node: ir.Node, weight: Array, w_scale: Array, scalars: tuple[int, ...], bias: int) -> str:
     if len(node.inputs) > bias and node.inputs[bias] is not None and constant(node.inputs[bias]) is None:
         return "its bias is not constant"
     if (weight.size // weight.shape[0] + 4 * weight.shape[-1]) * 2 > MOST_PRODUCTS:

@@ -24,7 +24,9 @@ def pack(weight: Array, groups: int, rows: bool) -> Array:
     taps = weight.transpose(0, 2, 3, 1).reshape(groups, k // groups, *((r, s * c) if rows else (r * s, c)))
     padded = np.pad(taps, ((0, 0), (0, -taps.shape[1] % OUTPUTS), (0, 0), (0, -taps.shape[3] % GROUP)))
     blocks, steps = padded.shape[1] // OUTPUTS, padded.shape[3] // GROUP
-    return padded.reshape(groups, blocks, OUTPUTS, padded.shape[2], steps, GROUP).transpose(0, 1, 3, 4, 2, 5)
+    split = padded.reshape(groups, blocks, OUTPUTS, padded.shape[2], steps, GROUP)
+    packed: Array = split.transpose(0, 1, 3, 4, 2, 5)
+    return packed
 
 
 def spread(numbers: Array, groups: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 
@@ -88,6 +89,14 @@ class Layer:
     bias: int = -1
     scale: int = -1
     more: int = -1
+
+
+def window(
+    kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int], dilations: Sequence[int]
+) -> dict[str, int]:
+    """The fields of a layer that say where its kernel goes; pads as ONNX orders them."""
+    names = "r s stride_h stride_w top left bottom right dilation_h dilation_w".split()
+    return dict(zip(names, (*kernel, *strides, *pads, *dilations), strict=True))
 
 
 @dataclass
