@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
 from pyq8.graph_edit import constant
 from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
-from pyq8.rewrite.region.spec import MOST_PRODUCTS, MOST_SCALE
+from pyq8.rewrite.region.spec import MOST_PRODUCTS, MOST_RESULT
 from pyq8.types import Array
 
 MICROSOFT = "com.microsoft"
@@ -65,7 +67,10 @@ def _sum(node: ir.Node, weight: Array, w_scale: Array, scalars: tuple[int, ...],
         return found
     x, y = (constant(node.inputs[i]) for i in (scalars[0], scalars[2]))
     assert x is not None and y is not None
-    return "" if (x * w_scale / y).max() <= MOST_SCALE else "its scales are too far apart"
+    most = 255 * 128 * 2.0 * (weight.size // len(weight) + 4 * math.prod(weight.shape[2:]))  # and its zero point's share
+    array = constant(node.inputs[bias]) if len(node.inputs) > bias else None
+    most += 0.0 if array is None else float(np.abs(array.astype(np.float64)).max())
+    return "" if most * float((x * w_scale / y).max()) < MOST_RESULT else "its results may not fit INT32"
 
 
 def _gemm(node: ir.Node) -> str:

@@ -15,7 +15,8 @@ OP_TYPE = "Region"
 ALIGN = 64
 MOST_PRODUCTS = 2**16
 """Of an output: so many of 255 * 128 an INT32 sum holds."""
-MOST_SCALE = 1e6
+MOST_RESULT = 2.0**31 - 128
+"""Before it is saturated, a result fits INT32."""
 
 
 class Kind(IntEnum):

@@ -57,11 +57,9 @@ struct Avx2Int8 {
   template <int A>
   static PYQ8_INLINE void store_bytes(const Real (&values)[A], int zero, uint8_t* to, int width) {
     const __m256i shift = _mm256_set1_epi16(short(zero));
-    const Real most = fill(kMostValue);
     PYQ8_UNROLL
     for (int v = 0; v < A; v += 2) {
-      const __m256i whole = _mm256_packs_epi32(_mm256_cvtps_epi32(_mm256_min_ps(values[v], most)),
-                                               _mm256_cvtps_epi32(_mm256_min_ps(values[v + 1], most)));
+      const __m256i whole = _mm256_packs_epi32(_mm256_cvtps_epi32(values[v]), _mm256_cvtps_epi32(values[v + 1]));
       const __m256i words = _mm256_permute4x64_epi64(_mm256_adds_epi16(whole, shift), 0xd8);
       const __m128i all = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
       const int left = width - 8 * v;

@@ -47,7 +47,6 @@ inline void depthwise_block(const pyq8::int8::Depthwise& d, int64_t c) {
   alignas(64) float scale[64];
   reorder(d.bias + c, n, bias);
   reorder(d.scale + c, n, scale);
-  const __m512 most = _mm512_set1_ps(1 << 30);
   const __m512i zero = _mm512_set1_epi16(short(d.zero));
   for (int64_t p = 0; p < d.pixels; ++p) {
     const uint8_t* x = d.x + p * d.row + c;
@@ -70,7 +69,7 @@ inline void depthwise_block(const pyq8::int8::Depthwise& d, int64_t c) {
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       const __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[j]), _mm512_load_ps(scale + 16 * j));
-      whole[j] = _mm512_cvtps_epi32(_mm512_min_ps(value, most));
+      whole[j] = _mm512_cvtps_epi32(value);
     }
     const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(whole[0], whole[1]), zero);
     const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(whole[2], whole[3]), zero);

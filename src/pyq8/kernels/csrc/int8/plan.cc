@@ -85,33 +85,41 @@ class Planner {
     }
   }
 
-  // First fit, in the order in which tensors come to life.
-  void memory() {
-    plan_.fill.assign(spec_.layers.size(), {});
-    std::vector<int64_t> first(owner_.size(), -1), last(owner_.size(), -1);
+  // Neighbouring layers of results of one size, as long as each needs only the rows that it computes.
+  void chains() {
     for (size_t i = 0; i < spec_.layers.size(); ++i) {
-      const Layer& l = spec_.layers[i];
-      for (const int64_t id : tensors(l)) {
-        const size_t root = size_t(root_of(spec_, id)), owner = size_t(owner_[root]);
-        if (first[root] < 0) {
-          first[root] = int64_t(i);
-          if (plan_.places[root].padded()) plan_.fill[i].push_back(int64_t(root));
+      if (plan_.chains.empty() || !joins(plan_.chains.back(), i)) plan_.chains.push_back({i, i, {}});
+      plan_.chains.back().last = i + 1;
+    }
+  }
+
+  // First fit, in the order in which tensors come to life; a chain is one moment.
+  void memory() {
+    std::vector<int64_t> first(owner_.size(), -1), last(owner_.size(), -1);
+    for (size_t i = 0; i < plan_.chains.size(); ++i) {
+      Plan::Chain& chain = plan_.chains[i];
+      for (size_t layer = chain.first; layer < chain.last; ++layer) {
+        for (const int64_t id : tensors(spec_.layers[layer])) {
+          const size_t root = size_t(root_of(spec_, id)), owner = size_t(owner_[root]);
+          if (first[root] < 0 && plan_.places[root].padded()) chain.fill.push_back(int64_t(root));
+          if (first[root] < 0) first[root] = int64_t(i);
+          if (first[owner] < 0) first[owner] = int64_t(i);
+          last[owner] = int64_t(i);
         }
-        if (first[owner] < 0) first[owner] = int64_t(i);
-        last[owner] = int64_t(i);
       }
     }
     struct Block {
       int64_t begin, end, last;
     };
     std::vector<Block> live;
-    for (size_t i = 0; i < spec_.layers.size(); ++i) {
+    for (size_t i = 0; i < plan_.chains.size(); ++i) {
       for (size_t root = 0; root < owner_.size(); ++root) {
         if (first[root] != int64_t(i) || owner_[root] != int64_t(root)) continue;
         Place& p = plan_.places[root];
         if (p.n > kMostBytes / std::max<int64_t>(1, p.image())) throw Error("a tensor is too large");
         p.bytes = (p.n * p.image() + kSlack + 4095) / 4096 * 4096;
-        live.erase(std::remove_if(live.begin(), live.end(), [&](const Block& b) { return b.last < int64_t(i); }), live.end());
+        const auto over = [&](const Block& block) { return block.last < int64_t(i); };
+        live.erase(std::remove_if(live.begin(), live.end(), over), live.end());
         std::sort(live.begin(), live.end(), [](const Block& a, const Block& b) { return a.begin < b.begin; });
         int64_t begin = 0;
         for (const Block& b : live) {
@@ -154,6 +162,33 @@ class Planner {
     return ids;
   }
 
+  // The tensor whose size is that of a layer's loop.
+  static int64_t looped(const Layer& l) { return l.kind == kDequantize || to_float(l) ? l.x : l.y; }
+  static bool to_float(const Layer& l) { return l.kind == kConv && l.mode == kToFloat; }
+
+  // Whether a layer needs of x only the rows that it computes. It always does so of `other`.
+  static bool by_rows(const Layer& l) {
+    if (l.kind == kMultiply) return false;  // may read one pixel for all
+    if (l.kind == kAdd || l.kind == kTable || l.kind == kDequantize) return true;
+    return l.kind == kConv && l.r == 1 && l.s == 1 && l.stride_h == 1 && !l.top && !l.bottom;
+  }
+
+  bool joins(const Plan::Chain& chain, size_t index) {
+    const Layer& l = spec_.layers[index];
+    const Place &a = at(looped(spec_.layers[chain.first])), &b = at(looped(l));
+    if (to_float(l) || to_float(spec_.layers[chain.first]) || a.n != b.n || a.h != b.h || a.w != b.w) return false;
+    const auto owner = [&](int64_t id) { return owner_[size_t(root_of(spec_, id))]; };
+    for (size_t i = chain.first; i < chain.last; ++i) {
+      const Layer& earlier = spec_.layers[i];
+      const bool writes = earlier.kind != kDequantize;
+      if (writes && l.kind != kQuantize && !by_rows(l) && owner(l.x) == owner(earlier.y)) return false;
+      if (writes && l.kind == kMultiply && owner(l.other) == owner(earlier.y)) return false;
+      // What it writes in the place of another tensor, no earlier layer may still read beyond its own rows.
+      if (l.kind != kDequantize && earlier.kind != kQuantize && !by_rows(earlier) && owner(earlier.x) == owner(l.y)) return false;
+    }
+    return true;
+  }
+
   // A sum takes the place of its operand where nobody reads that any more.
   void join() {
     owner_.resize(spec_.tensors.size());
@@ -189,6 +224,7 @@ Plan::Plan(const Spec& spec, const std::vector<Shape>& inputs) {
   Planner planner(spec, *this);
   planner.shapes(inputs);
   planner.pads();
+  planner.chains();
   planner.memory();
 }
 

@@ -24,7 +24,13 @@ struct Place {
 struct Plan {
   std::vector<Place> places;        // of tensor i, if it is no slice
   std::vector<Shape> outputs;
-  std::vector<std::vector<int64_t>> fill;  // before layer i: tensors whose border is to be written
+  // Layers first ... last - 1 that run together, some rows at a time: nothing in a chain reads other rows of what an
+  // earlier layer of it writes.
+  struct Chain {
+    size_t first, last;
+    std::vector<int64_t> fill;  // tensors whose border is to be written before it
+  };
+  std::vector<Chain> chains;
   int64_t bytes = 0;                // of working memory
 
   Plan(const Spec& spec, const std::vector<Shape>& inputs);

@@ -8,6 +8,9 @@ namespace pyq8::int8 {
 namespace {
 
 constexpr size_t kPlans = 8;
+static const int64_t kCache = (getenv("KC") ? atoi(getenv("KC")) : 256) << 10;  // bytes that the layers of a task go through before they return to the first
+static const int64_t kWeights = getenv("KW") ? atoi(getenv("KW")) * 1024 : 512 << 10;      // of layers that run together, which every task reads
+constexpr int64_t kTasks = 6;          // of a thread, at least where there is that much
 
 void fill_border(const Run& run, int64_t tensor) {
   const Place& p = run.place(tensor);
@@ -23,34 +26,54 @@ void fill_border(const Run& run, int64_t tensor) {
   }
 }
 
-void one(const Run& run, size_t index) {
-  const Layer& l = run.spec.layers[index];
-  for (const int64_t tensor : run.plan.fill[index]) fill_border(run, tensor);
+std::unique_ptr<Work> work_of(const Run& run, const Layer& l) {
   switch (l.kind) {
     case kQuantize:
-      return run_quantize(run, l);
+      return quantize(run, l);
     case kConv:
-      return run_convolution(run, l);
+      return convolution(run, l);
     case kDepthwise:
-      return run_depthwise(run, l);
+      return depthwise(run, l);
     case kMaxPool:
     case kAveragePool:
-      return run_pool(run, l);
+      return pool(run, l);
     case kDequantize:
-      return run_dequantize(run, l);
+      return dequantize(run, l);
     default:
-      return run_elementwise(run, l);
+      return elementwise(run, l);
   }
 }
 
-}  // namespace
+int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-void Run::rows(const Place& place, const std::function<void(int64_t, int64_t)>& f) const {
-  const int64_t all = place.n * place.h, tasks = std::min<int64_t>(all, 8 * threads.count);
-  threads.run(tasks, [&](int64_t task) {
-    for (int64_t i = all * task / tasks; i < all * (task + 1) / tasks; ++i) f(i / place.h, i % place.h);
+// Bands of rows, as many as keep all threads busy and small enough for the cache; where rows are few, outputs are
+// divided too.
+void run_alone(const Work& work, const Threads& threads) {
+  const int64_t wanted = kTasks * threads.count, fit = std::max<int64_t>(1, kCache / work.row_bytes);
+  const int64_t images = work.joined ? 1 : work.images, height = work.images * work.height / images;
+  const int64_t band = std::clamp<int64_t>(images * height / wanted, 1, std::min(fit, height));
+  const int64_t bands = up(height, band), parts = std::min(work.most_parts(), up(wanted, images * bands));
+  threads.run(images * bands * parts, [&](int64_t task) {
+    const int64_t part = task % parts, i = task / parts % bands, image = task / parts / bands;
+    work.rows(image, height * i / bands, height * (i + 1) / bands, part, parts);
   });
 }
+
+// Some rows through all layers before the next rows: what a layer reads was just written, and is in the cache.
+void run_together(const std::vector<std::unique_ptr<Work>>& works, const Threads& threads) {
+  int64_t row_bytes = 0;
+  for (const auto& work : works) row_bytes += work->row_bytes;
+  const int64_t images = works[0]->images, height = works[0]->height;
+  const int64_t fit = std::max<int64_t>(1, kCache / row_bytes), wanted = kTasks * threads.count;
+  const int64_t band = std::clamp<int64_t>(images * height / wanted, 1, std::min(fit, height));
+  const int64_t bands = up(height, band);
+  threads.run(images * bands, [&](int64_t task) {
+    const int64_t i = task % bands, image = task / bands;
+    for (const auto& work : works) work->rows(image, height * i / bands, height * (i + 1) / bands, 0, 1);
+  });
+}
+
+}  // namespace
 
 std::shared_ptr<const Plan> Region::plan(const std::vector<Input>& inputs) {
   std::vector<Shape> shapes;
@@ -87,12 +110,25 @@ void Region::profile(const std::vector<Input>& inputs, const Allocate& allocate,
   if (!buffer) buffer = std::make_unique<Buffer>();
   std::vector<void*> outputs;
   for (int64_t i = 0; i < spec_.outputs; ++i) outputs.push_back(allocate(i, plan->outputs[size_t(i)]));
-  const Run run{isa_, spec_, *plan, buffer->of<uint8_t>(plan->bytes + 4096), inputs, outputs, threads};
-  for (size_t i = 0; i < spec_.layers.size(); ++i) {
+  const Run run{isa_, spec_, *plan, buffer->of<uint8_t>(plan->bytes + 4096), inputs, outputs};
+  for (const Plan::Chain& chain : plan->chains) {
     const auto begin = std::chrono::steady_clock::now();
-    one(run, i);
+    for (const int64_t tensor : chain.fill) fill_border(run, tensor);
+    std::vector<std::unique_ptr<Work>> works;
+    for (size_t i = chain.first; i < chain.last; ++i) works.push_back(work_of(run, spec_.layers[i]));
+    int64_t weights = 0;
+    for (const auto& work : works) weights += work->weight_bytes;
+    const bool few = works[0]->images * works[0]->height < 2 * kTasks * threads.count / 3 || weights > kWeights;
+    static const bool off = getenv("NOCHAIN");
+    if (works.size() > 1 && !few && !off) {
+      run_together(works, threads);
+    } else {
+      for (const auto& work : works) run_alone(*work, threads);
+    }
     if (nanoseconds) {
-      nanoseconds[i] = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - begin).count();
+      const auto spent = std::chrono::steady_clock::now() - begin;
+      nanoseconds[chain.first] = std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
+      std::fill(nanoseconds + chain.first + 1, nanoseconds + chain.last, 0);
     }
   }
   const std::lock_guard<std::mutex> guard(mutex_);

@@ -47,7 +47,7 @@ class Region {
   std::vector<std::unique_ptr<Buffer>> memory_;                                     // that nobody uses now
 };
 
-// One layer, for region.cc.
+// What the layers of one run share.
 struct Run {
   const Isa& isa;
   const Spec& spec;
@@ -55,7 +55,6 @@ struct Run {
   uint8_t* memory;
   const std::vector<Input>& inputs;
   const std::vector<void*>& outputs;
-  const Threads& threads;
 
   const Place& place(int64_t tensor) const { return plan.places[size_t(root_of(spec, tensor))]; }
   // Where pixel (0, 0) of image 0 is.
@@ -64,17 +63,50 @@ struct Run {
     const Tensor& t = spec.tensors[size_t(tensor)];
     return memory + p.begin + p.top * p.row() + p.left * p.channels + (t.parent < 0 ? 0 : t.offset);
   }
-  // All rows of all images of a place, a task each.
-  void rows(const Place& place, const std::function<void(int64_t image, int64_t row)>& f) const;
 };
 
-inline Sum sum_of(const float* f) { return {f[0], f[1], f[2], f[3], f[4] != 0}; }
+// A layer, ready to compute any rows of its result.
+class Work {
+ public:
+  virtual ~Work() = default;
+  // Some rows of an image; of the outputs the part `part` of `parts`.
+  virtual void rows(int64_t image, int64_t first, int64_t last, int64_t part, int64_t parts) const = 0;
+  // Into how many parts its outputs can be divided.
+  virtual int64_t most_parts() const { return 1; }
 
-void run_convolution(const Run& run, const Layer& layer);
-void run_depthwise(const Run& run, const Layer& layer);
-void run_pool(const Run& run, const Layer& layer);
-void run_elementwise(const Run& run, const Layer& layer);
-void run_quantize(const Run& run, const Layer& layer);
-void run_dequantize(const Run& run, const Layer& layer);
+  int64_t images = 0, height = 0;  // of what it loops over
+  bool joined = false;             // images follow one another without a gap: rows go on beyond the first one
+  int64_t row_bytes = 0;           // read and written for a row
+  int64_t weight_bytes = 0;
+};
+
+std::unique_ptr<Work> convolution(const Run& run, const Layer& layer);
+std::unique_ptr<Work> depthwise(const Run& run, const Layer& layer);
+std::unique_ptr<Work> pool(const Run& run, const Layer& layer);
+std::unique_ptr<Work> elementwise(const Run& run, const Layer& layer);
+std::unique_ptr<Work> quantize(const Run& run, const Layer& layer);
+std::unique_ptr<Work> dequantize(const Run& run, const Layer& layer);
+
+// Calls f for every row.
+template <class F>
+class RowWork : public Work {
+ public:
+  RowWork(const Place& place, int64_t bytes, F f) : f_(std::move(f)) {
+    images = place.n, height = place.h, row_bytes = bytes;
+  }
+  void rows(int64_t image, int64_t first, int64_t last, int64_t, int64_t) const override {
+    for (int64_t row = first; row < last; ++row) f_(image, row);
+  }
+
+ private:
+  const F f_;
+};
+
+template <class F>
+std::unique_ptr<Work> row_work(const Place& place, int64_t bytes, F f) {
+  return std::make_unique<RowWork<F>>(place, bytes, std::move(f));
+}
+
+inline Sum sum_of(const float* f) { return {f[0], f[1], f[2], f[3], f[4] != 0}; }
 
 }  // namespace pyq8::int8

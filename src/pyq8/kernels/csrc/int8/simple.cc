@@ -1,5 +1,6 @@
 // Pools, operators on single values, and the ways in and out.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "region.h"
@@ -20,7 +21,7 @@ Span inside(int64_t at, int64_t size, int64_t kernel, int64_t dilation) {
 
 }  // namespace
 
-void run_pool(const Run& run, const Layer& l) {
+std::unique_ptr<Work> pool(const Run& run, const Layer& l) {
   const Place &x = run.place(l.x), &y = run.place(l.y);
   const int64_t channels = run.spec.tensors[size_t(l.x)].channels;
   const int64_t r = l.r ? l.r : x.h, s = l.s ? l.s : x.w;
@@ -28,7 +29,8 @@ void run_pool(const Run& run, const Layer& l) {
   const float ratio = l.kind == kAveragePool ? *run.spec.floats(l.scale) : 0.0f;
   const uint8_t* const from = run.pixels(l.x);
   uint8_t* const to = run.pixels(l.y);
-  run.rows(y, [&](int64_t image, int64_t row) {
+  const int64_t bytes = x.row() * std::min(r, l.stride_h) + y.row();
+  return row_work(y, bytes, [=, &run, &l, &x, &y](int64_t image, int64_t row) {
     std::vector<const uint8_t*> taps;
     std::vector<int32_t> sums;
     const int64_t top = row * l.stride_h - l.top;
@@ -59,7 +61,7 @@ void run_pool(const Run& run, const Layer& l) {
   });
 }
 
-void run_elementwise(const Run& run, const Layer& l) {
+std::unique_ptr<Work> elementwise(const Run& run, const Layer& l) {
   const Place &x = run.place(l.x), &y = run.place(l.y);
   const int64_t channels = run.spec.tensors[size_t(l.x)].channels;
   const int zero = int(run.spec.tensors[size_t(l.y)].zero);
@@ -67,7 +69,7 @@ void run_elementwise(const Run& run, const Layer& l) {
   uint8_t* const to = run.pixels(l.y);
   if (l.kind == kTable) {
     const uint8_t* const table = run.spec.blob + l.weight;
-    return run.rows(y, [&](int64_t image, int64_t row) {
+    return row_work(y, x.row() + y.row(), [=, &x, &y](int64_t image, int64_t row) {
       for (int64_t col = 0; col < y.w; ++col) {
         const uint8_t* from = a + image * x.image() + row * x.row() + col * x.channels;
         uint8_t* pixel = to + image * y.image() + row * y.row() + col * y.channels;
@@ -77,10 +79,10 @@ void run_elementwise(const Run& run, const Layer& l) {
   }
   const Place& other = run.place(l.other);
   const uint8_t* const b = run.pixels(l.other);
-  const int zeros[] = {int(run.spec.tensors[size_t(l.x)].zero), int(run.spec.tensors[size_t(l.other)].zero)};
+  const std::array<int, 2> zeros = {int(run.spec.tensors[size_t(l.x)].zero), int(run.spec.tensors[size_t(l.other)].zero)};
   const float* const scales = run.spec.floats(l.scale);
   const bool spread = other.h == 1 && other.w == 1 && l.kind == kMultiply;
-  run.rows(y, [&](int64_t image, int64_t row) {
+  return row_work(y, x.row() + other.row() + y.row(), [=, &run, &l, &x, &y, &other](int64_t image, int64_t row) {
     for (int64_t col = 0; col < y.w; ++col) {
       const uint8_t* left = a + image * x.image() + row * x.row() + col * x.channels;
       const uint8_t* right = b + image * other.image() + (spread ? 0 : row * other.row() + col * other.channels);
@@ -88,19 +90,19 @@ void run_elementwise(const Run& run, const Layer& l) {
       if (l.kind == kAdd) {
         run.isa.add(left, right, channels, sum_of(scales), pixel);
       } else {
-        run.isa.multiply(left, right, channels, *scales, zeros, zero, pixel);
+        run.isa.multiply(left, right, channels, *scales, zeros.data(), zero, pixel);
       }
     }
   });
 }
 
-void run_quantize(const Run& run, const Layer& l) {
+std::unique_ptr<Work> quantize(const Run& run, const Layer& l) {
   const Place& y = run.place(l.y);
   const Tensor& t = run.spec.tensors[size_t(l.y)];
   const Input& input = run.inputs[size_t(l.x)];
   uint8_t* const to = run.pixels(l.y);
   const int64_t there = l.other;  // channels of the input; the others are the zero point
-  run.rows(y, [&](int64_t image, int64_t row) {
+  return row_work(y, y.w * there * (l.mode == kFloatNchw ? 4 : 1) + y.row(), [=, &run, &l, &y, &t, &input](int64_t image, int64_t row) {
     uint8_t* const pixels = to + image * y.image() + row * y.row();
     if (l.mode == kByteNhwc) {
       const uint8_t* from = static_cast<const uint8_t*>(input.data) + (image * y.h + row) * y.w * there;
@@ -129,13 +131,13 @@ void run_quantize(const Run& run, const Layer& l) {
   });
 }
 
-void run_dequantize(const Run& run, const Layer& l) {
+std::unique_ptr<Work> dequantize(const Run& run, const Layer& l) {
   const Place& x = run.place(l.x);
   const Tensor& t = run.spec.tensors[size_t(l.x)];
   const uint8_t* const from = run.pixels(l.x);
   void* const out = run.outputs[size_t(l.y)];
   const float scale = l.scale < 0 ? 0.0f : *run.spec.floats(l.scale);
-  run.rows(x, [&](int64_t image, int64_t row) {
+  return row_work(x, 5 * x.row(), [=, &l, &x, &t](int64_t image, int64_t row) {
     const uint8_t* const pixels = from + image * x.image() + row * x.row();
     if (l.mode == kToByteNhwc) {
       uint8_t* to = static_cast<uint8_t*>(out) + (image * x.h + row) * x.w * t.channels;

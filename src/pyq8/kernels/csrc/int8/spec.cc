@@ -1,5 +1,6 @@
 #include "spec.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "isa8.h"
@@ -9,6 +10,7 @@ namespace {
 
 constexpr int64_t kMost = int64_t(1) << 31;       // of any size
 constexpr int64_t kMostProducts = 1 << 16;        // 2^16 * 255 * 128 < 2^31
+constexpr double kMostResult = 2147483520.0;      // the largest float below 2^31
 constexpr int64_t kMostCount = 1 << 16;           // of tensors and layers
 
 [[noreturn]] void fail(size_t layer, const std::string& what) {
@@ -63,10 +65,18 @@ class Check {
       need(value >= 0 && value <= 1e6f, "a scale is not within 0 ... 1e6");
     }
   }
+  // Every result, before it is saturated, is a number that INT32 holds.
+  void results(int64_t count, int64_t products) const {
+    const double most = 255.0 * 128 * double(products);
+    for (int64_t i = 0; i < count; ++i) {
+      const double sum = most + std::abs(double(spec_.ints(l_.bias)[i]));
+      need(sum * double(spec_.floats(l_.scale)[i]) < kMostResult, "its results may not fit INT32");
+    }
+  }
   void sum(int64_t offset) const {
     constant(offset, 5, 4, "the numbers of its sum are not inside of the constants");
     const float* const f = spec_.floats(offset);
-    for (int i = 0; i < 5; ++i) need(f[i] >= -1e9f && f[i] <= 1e9f, "a number of its sum is not within +-1e9");
+    for (int i = 0; i < 5; ++i) need(f[i] >= -1e6f && f[i] <= 1e6f, "a number of its sum is not within +-1e6");
     need(f[3] >= 0 && f[3] <= 255, "the zero point of its sum is not within 0 ... 255");
   }
   void window(bool whole) const {
@@ -96,6 +106,7 @@ class Check {
         constant(l_.weight, l_.r * l_.s * x.channels, 1, "its weights are not inside of the constants");
         constant(l_.bias, x.channels, 4, "its bias is not inside of the constants");
         scales(l_.scale, x.channels);
+        results(x.channels, l_.r * l_.s);
         return;
       }
       case kMaxPool:
@@ -149,6 +160,7 @@ class Check {
         const float* const f = spec_.floats(l_.more);
         need(f[0] >= 0 && f[0] <= 255 && f[1] >= 0 && f[1] <= 1e6f && f[2] >= 1e-30f && f[2] <= 1e6f,
              "the numbers of its requantization do not fit");
+        need(255 * double(f[1]) / double(f[2]) < kMostResult, "its results may not fit INT32");
       }
       outputs = write(l_.y).channels;
     } else {
@@ -163,6 +175,7 @@ class Check {
     constant(l_.weight, lanes * taps.count * taps.steps * kGroup, 1, "its weights are not inside of the constants");
     constant(l_.bias, lanes, 4, "its bias is not inside of the constants");
     scales(l_.scale, lanes);
+    results(lanes, taps.count * taps.steps * kGroup);
   }
 
   Spec& spec_;

@@ -11,16 +11,18 @@ namespace {
 using pyq8::int8::Tile;
 using pyq8::int8::TileFunction;
 
-constexpr float kMostValue = 1 << 30;  // what converts to INT32
-
 // What a convolution and the sum behind it compute, one after the other: the codes in between are floats here.
 template <class Dot, int A>
 PYQ8_INLINE void add_other(typename Dot::Real (&values)[A], const pyq8::int8::Sum& sum, const uint8_t* other) {
   const typename Dot::Real a = Dot::fill(sum.scale_a), b = Dot::fill(sum.scale_b), fixed = Dot::fill(sum.fixed);
-  PYQ8_UNROLL
-  for (int v = 0; v < A; ++v) {
-    const typename Dot::Real mine = Dot::code(values[v], sum.zero), theirs = Dot::bytes(other + v * Dot::kLanes);
-    values[v] = sum.other_first ? Dot::fma(theirs, a, Dot::fma(mine, b, fixed)) : Dot::fma(mine, a, Dot::fma(theirs, b, fixed));
+  const auto mine = [&](int v) { return Dot::code(values[v], sum.zero); };
+  const auto theirs = [&](int v) { return Dot::bytes(other + v * Dot::kLanes); };
+  if (sum.other_first) {
+    PYQ8_UNROLL
+    for (int v = 0; v < A; ++v) values[v] = Dot::fma(theirs(v), a, Dot::fma(mine(v), b, fixed));
+  } else {
+    PYQ8_UNROLL
+    for (int v = 0; v < A; ++v) values[v] = Dot::fma(mine(v), a, Dot::fma(theirs(v), b, fixed));
   }
 }
 

@@ -59,10 +59,7 @@ struct VnniInt8 {
   }
   template <int A>
   static PYQ8_INLINE void store_bytes(const Real (&values)[A], int zero, uint8_t* to, int width) {
-    const Real most = fill(kMostValue);
-    const auto whole = [&](int v) {
-      return v < A ? _mm512_cvtps_epi32(_mm512_min_ps(values[v], most)) : _mm512_setzero_si512();
-    };
+    const auto whole = [&](int v) { return v < A ? _mm512_cvtps_epi32(values[v]) : _mm512_setzero_si512(); };
     const __m512i shift = _mm512_set1_epi16(short(zero));
     const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(whole(0), whole(1)), shift);
     const __m512i high = A > 2 ? _mm512_adds_epi16(_mm512_packs_epi32(whole(2), whole(3)), shift) : low;
