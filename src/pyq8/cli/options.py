@@ -32,12 +32,12 @@ def said(context: click.Context, name: str) -> bool:
 def give_way(context: click.Context, option: click.Parameter, value: Any) -> Any:
     """A callback: what a configuration file says is left out where the command line says what excludes it."""
     name = option.name or ""
-    if context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP:
-        if name in INSTEAD and said(context, INSTEAD[name]):
-            return None
-        data = [context.params[images] for images in ("calib", "data") if said(context, images)]
-        if name in OF_IMAGES and any(Path(path).suffix.lower() in ARRAYS for path in data):
-            return None
+    if context.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP:
+        return value
+    data = [context.params[images] for images in ("calib", "data") if said(context, images)]
+    arrays = name in OF_IMAGES and any(Path(path).suffix.lower() in ARRAYS for path in data)
+    if arrays or (name in INSTEAD and said(context, INSTEAD[name])):
+        return False if option.type.name == "boolean" else None
     return value
 
 
