@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 
 import pytest
 
+from pyq8 import cli
 from tests.cli.run import run
 
 FEW = ("--samples", "2", "--effort", "fast")
@@ -75,3 +77,12 @@ def test_verbose_names_the_configuration_file(
 def test_both_at_once_is_refused(argv: tuple[str, ...]) -> None:
     code, text, error = run(*argv)
     assert (code, text, error) == (2, "", "pyq8: --quiet and --verbose exclude each other; give one\n")
+
+
+def test_every_command_prints_by_what_knows_the_level() -> None:
+    for file in Path(cli.__file__).parent.glob("*.py"):
+        if file.name in ("__init__.py", "completion.py", "level.py", "output.py"):
+            continue
+        calls = [n for n in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+        echoes = [c for c in calls if ast.unparse(c.func) == "click.echo" and "err" not in {k.arg for k in c.keywords}]
+        assert not echoes, f"{file.name}: line {echoes[0].lineno}: use level.say, line, warn, detail or tell_path"
