@@ -43,6 +43,8 @@ def folder(tmp_path: Path) -> Path:
         (("in",), ["plain,inspect"]),
         (("quantize", "n"), ["plain,net.int8.onnx", "plain,net.onnx"]),
         (("quantize", "models/"), ["plain,models/deep.onnx"]),
+        (("quantize", "./n"), ["plain,./net.int8.onnx", "plain,./net.onnx"]),
+        (("quantize", "n**"), ["file,n**"]),
         (("quantize", "b"), ["file,b"]),  # a folder to go through: the shell shows both
         (("quantize", "other"), ["file,other"]),
         (("quantize", "net.onnx", "--calib", "n"), ["file,n"]),

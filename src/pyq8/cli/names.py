@@ -51,10 +51,11 @@ class ModelPath(click.Path):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
         """Names of files, or leave it to the shell."""
-        folder, _, start = incomplete.rpartition("/")
-        here = Path(f"{folder}/" if "/" in incomplete else ".")
-        found = sorted(here.glob(f"{start}*")) if here.is_dir() else []
-        models = [str(path) for path in found if path.suffix == ".onnx"]
+        start = incomplete.rpartition("/")[2]
+        typed = incomplete.removesuffix(start)
+        here = Path(typed or ".")
+        found = [path for path in here.iterdir() if path.name.startswith(start)] if here.is_dir() else []
+        models = sorted(typed + path.name for path in found if path.suffix == ".onnx")
         if not models or any(path.is_dir() for path in found) or any(" " in name for name in models):
             return super().shell_complete(ctx, param, incomplete)
         return [CompletionItem(name) for name in models]
