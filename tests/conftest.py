@@ -19,6 +19,13 @@ def _no_job_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _no_wishes_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither defaults nor colours of whoever runs the tests."""
+    for name in ("PYQ8_CONFIG", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def digits() -> Path:
     """The folder of the embedded data set."""

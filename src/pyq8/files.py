@@ -1,13 +1,16 @@
-"""Text files that are whole or not there, and temporary ones."""
+"""Text files that are whole or not there, TOML files, and temporary ones."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from pyq8.errors import OutputError
+from pyq8.errors import DataError, OutputError
 
 
 def write_text(text: str, file: str | Path) -> None:
@@ -27,6 +30,22 @@ def write_text(text: str, file: str | Path) -> None:
             with suppress(OSError):
                 beside.unlink()
         raise OutputError(f"{file}: cannot be written: {error.strerror}; nothing was kept") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        DataError: the file cannot be read, or is not TOML.
+    """
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        content: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a TOML file") from None
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError
+        raise DataError(f"{path}: not valid TOML ({error}); correct it") from None
+    return content
 
 
 @contextmanager

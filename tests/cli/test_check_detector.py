@@ -145,7 +145,8 @@ def test_raw_heads_are_read_as_a_file_says(tmp_path: Path, data: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "code", "word"),
-    [(["--metric", "map", "--truth", "gt"], 2, "--truth 'gt'"), (["--metric", "sqnr", "--truth", "fp32"], 2, "--truth"),
+    [(["--metric", "map", "--truth", "gt"], 2, "--truth: 'gt'"),
+     (["--metric", "sqnr", "--truth", "fp32"], 2, "--truth"),
      (["--metric", "sqnr", "--detector", "d.toml"], 2, "--detector"),
      (["--metric", "map", "--detector", "no.toml"], 3, "no.toml: cannot be read")],
 )  # fmt: skip

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import signal
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import click
 
-from pyq8._version import __version__
+from pyq8.cli.config import find_config, read_config
+from pyq8.cli.level import CONFIG, OPTIONS, announce_config, detail
+from pyq8.cli.names import PATH
+from pyq8.cli.style import colour
+from pyq8.cli.usage import one_line
 
 COMMANDS = {
     "quantize": "quantize an FP32 ONNX CNN to INT8",
@@ -21,6 +28,7 @@ COMMANDS = {
     "inspect": "show which kernel runs every node on this machine, or which layers lose most",
     "kernels": "time the INT16 kernels of training",
     "demo": "quantize, prove, check and time the embedded model",
+    "completion": "print the script for completion in bash, zsh or fish",
 }
 
 
@@ -35,15 +43,14 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import it."""
         del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"pyq8.cli.{cmd_name}").command
-        return command
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Stop quietly, as other Unix tools do, when the reader of a pipe is gone: click would exit with 1."""
+        started = time.perf_counter()
         try:
             result = super().invoke(ctx)
+            detail(f"took        {time.perf_counter() - started:.1f} s in all")
             sys.stdout.flush()  # here, where an error still has an exit code of its own
         except BrokenPipeError:
             _drop_output()
@@ -57,14 +64,55 @@ class Lazy(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from pyq8.cli.version import describe
+
+        click.echo(describe())
+        context.exit()
+
+
 @click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="pyq8")
-def root() -> None:
+@click.option(
+    "--config",
+    type=PATH,
+    envvar="PYQ8_CONFIG",
+    metavar="FILE",
+    help="Defaults of options. Default: pyq8.toml here, or above in the git repository.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the versions, the CPU, its instructions and the kernels.",
+)
+@click.pass_context
+def root(context: click.Context, config: str | None) -> None:
     """INT8 quantization of ONNX CNNs that really runs on the INT8 kernels of x86 CPUs.
 
     Exit codes: 0 passed, 1 the gate failed, 2 wrong usage, 3 bad input (model or data), 4 the gate cannot
     tell: too few images.
     """
+    context.color = colour(os.environ)
+    file = Path(config) if config else find_config()
+    if file is not None:
+        context.default_map = read_config(file, {name: functools.partial(load_command, name) for name in COMMANDS})
+        context.show_default = True
+        context.meta[CONFIG] = str(file)
+        announce_config(context)
+
+
+root.params[:0] = OPTIONS
+
+
+@functools.cache
+def load_command(name: str) -> click.Command:
+    """The command of a module, with the options that every command has."""
+    command: click.Command = importlib.import_module(f"pyq8.cli.{name}").command
+    command.params.extend(OPTIONS)
+    return command
 
 
 def _drop_output() -> None:
@@ -80,21 +128,27 @@ def main(argv: list[str] | None = None) -> None:
     try:
         sys.exit(root.main(args=argv, prog_name="pyq8", standalone_mode=False) or 0)
     except Pyq8Error as error:
-        click.echo(f"pyq8: {error}", err=True)
+        _complain(f"pyq8: {error}")
         sys.exit(error.exit_code)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(2)
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+            error.show()
+        else:
+            _complain(one_line(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("pyq8: interrupted; nothing was written", err=True)
+        _complain("pyq8: interrupted; nothing was written")
         sys.exit(130)
     except OSError as error:  # the library turns those of its own files into Pyq8Error
         _drop_output()
-        click.echo(f"pyq8: {error.filename or 'standard output'}: {error.strerror}", err=True)
+        _complain(f"pyq8: {error.filename or 'standard output'}: {error.strerror}")
         sys.exit(3)
     except MemoryError:
-        click.echo("pyq8: out of memory; close other programs or use smaller images", err=True)
+        _complain("pyq8: out of memory; close other programs or use smaller images")
         sys.exit(3)
+
+
+def _complain(line: str) -> None:
+    """Who and what, on standard error."""
+    who, what = line.split(": ", 1)
+    click.echo(f"{click.style(f'{who}:', fg='red')} {what}", err=True, color=colour(os.environ))

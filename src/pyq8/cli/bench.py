@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from pyq8.cli import names
+from pyq8.cli.level import say
 from pyq8.cli.options import json_option
-from pyq8.cli.output import check_writable, write_json
+from pyq8.cli.output import check_writable, no_bars, write_json
 from pyq8.errors import UsageError
 
 
 @click.command("bench")
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.argument("models", type=names.MODEL, metavar="MODEL...", nargs=-1, required=True)
 @click.option("--batch", default="1", show_default=True, metavar="N,N", help="Batch sizes.")
 @click.option("--threads", metavar="N,N", help="Numbers of threads. Default: the physical cores.")
 @click.option(
@@ -59,7 +59,7 @@ def command(
     counts = None if threads is None else _numbers("--threads", threads, ",")
     sides = None if size is None else _numbers("--size", size.lower(), "x", 2)
     check_writable(json_file, *models)
-    with tqdm(desc="bench", leave=False, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(desc="bench", leave=False, disable=no_bars()) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
@@ -76,7 +76,7 @@ def command(
             progress=progress,
         )
     if json_file != "-":
-        click.echo(str(report))
+        say(str(report))
         if profile:
             _say_what_is_missing(models, [p.path for p in report.profiles])
     write_json({"kind": "pyq8 bench", "schema": 2, **report.to_json()}, json_file)
@@ -84,12 +84,12 @@ def command(
 
 def _say_what_is_missing(models: tuple[str, ...], profiled: list[str]) -> None:
     """Why there are fewer profiles or comparisons than models."""
-    click.echo("")
+    say("")
     for model in dict.fromkeys(models):
         if model not in profiled:
-            click.echo(f"{model}: not profiled; the profiler is ONNX Runtime's")
+            say(f"{model}: not profiled; the profiler is ONNX Runtime's")
     if len(models) == 1:
-        click.echo("nothing to compare with: give the FP32 model first and the INT8 model behind it")
+        say("nothing to compare with: give the FP32 model first and the INT8 model behind it")
 
 
 def _numbers(option: str, text: str, separator: str, count: int | None = None) -> list[int]:

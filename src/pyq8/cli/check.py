@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
+from pyq8.cli import names
+from pyq8.cli.level import say
+from pyq8.cli.options import check_data_options, data_options, find_preprocess, give_way, json_option
 from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.style import verdict as coloured
 from pyq8.errors import UsageError
 from pyq8.files import write_text
 
@@ -16,40 +19,47 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.argument("fp32", metavar="FP32")
-@click.argument("int8", metavar="INT8")
-@click.option("--data", required=True, metavar="PATH", help="Images (folder) or arrays (.npz, .npy).")
+@click.argument("fp32", type=names.MODEL, metavar="FP32")
+@click.argument("int8", type=names.MODEL, metavar="INT8")
+@click.option("--data", type=names.PATH, required=True, help="Images (folder) or arrays (.npz, .npy).")
 @data_options
 @click.option(
     "--metric",
-    metavar="NAME",
+    type=names.METRIC,
     help="top1, top5, agreement, sqnr, cosine, map (COCO), map50, map-voc, or module:function of your own. "
     "Default: the first that applies of top1 (with labels), agreement (classifiers), sqnr.",
 )
 @click.option(
     "--max-drop",
     type=float,
+    callback=give_way,
     metavar="PTS",
-    help="What the metric may lose, in points; in dB for sqnr against a baseline.  [default: 1]",
+    help="What the metric may lose, in points; in dB for sqnr against a baseline. 1 if not said.",
 )
 @click.option(
     "--min",
     "minimum",
     type=float,
+    callback=give_way,
     metavar="VALUE",
-    help="What sqnr (dB) or cosine must reach.  [default: 15, 0.99]",
+    help="What sqnr (dB) or cosine must reach. 15 and 0.99 if not said.",
 )
 @click.option(
     "--confidence", type=float, default=0.95, show_default=True, metavar="P", help="Of the bounds that decide."
 )
 @click.option(
     "--criterion",
+    type=names.CRITERION,
     default="bound",
     show_default=True,
-    metavar="NAME",
     help="What fails: bound (all of the interval is beyond the limit) or estimate (the measured value is).",
 )
-@click.option("--baseline", metavar="FILE", help="Judge against the model whose results are here, instead of FP32.")
+@click.option(
+    "--baseline",
+    type=names.PATH,
+    metavar="FILE",
+    help="Judge against the model whose results are here, instead of FP32.",
+)
 @click.option("--update-baseline", is_flag=True, help="Judge against FP32, and if it passed write --baseline.")
 @click.option(
     "--min-int8",
@@ -61,13 +71,18 @@ if TYPE_CHECKING:
 @click.option("--strict-speed", is_flag=True, help="A miss of --min-speedup fails.")
 @click.option(
     "--truth",
+    type=names.TRUTH,
     default="annotations",
     show_default=True,
-    metavar="NAME",
     help="What mAP is measured against: annotations (annotations.json) or fp32 (what FP32 finds).",
 )
-@click.option("--detector", metavar="FILE.toml", help="How to read a detector's outputs: raw SSD heads, other names.")
-@click.option("--junit", "junit_file", metavar="FILE", help="Write the verdict as JUnit XML.")
+@click.option(
+    "--detector",
+    type=names.PATH,
+    metavar="FILE.toml",
+    help="How to read a detector's outputs: raw SSD heads, other names.",
+)
+@click.option("--junit", "junit_file", type=names.PATH, metavar="FILE", help="Write the verdict as JUnit XML.")
 @json_option
 def command(
     fp32: str,
@@ -154,11 +169,13 @@ def show(verdict: Verdict) -> None:
     """Every score, the demands, the verdict."""
     report = verdict.report
     assert report.accuracy is not None
-    click.echo(f"{report.accuracy.samples} images")
+    say(f"{report.accuracy.samples} images")
     for row in report.accuracy.rows:
         before = "" if row.reference is None else f"{verdict.record['against']} {row.reference:.4g}, "
-        click.echo(f"  {row.output + ': ' if row.output else ''}{row.metric} {before}INT8 {row.value:.4g}")
-    click.echo(str(report.kernels))
-    for reason in verdict.reasons:
-        click.echo(reason)
-    click.echo("passed" if verdict.passed else verdict.outcome.upper())
+        say(f"  {row.output + ': ' if row.output else ''}{row.metric} {before}INT8 {row.value:.4g}")
+    say(str(report.kernels))
+    for demand in verdict.demands:
+        say(demand.text if demand.outcome == "passed" else coloured(demand.outcome, demand.text))
+    for text in verdict.warnings:
+        say(f"{click.style('warning:', fg='yellow')} {text}")
+    say(coloured(verdict.outcome, "passed" if verdict.passed else verdict.outcome.upper()))

@@ -8,22 +8,27 @@ from typing import Any
 
 import click
 
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
+from pyq8.cli import names
+from pyq8.cli.level import line, say, warn
+from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option, said
 from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.style import dim
 from pyq8.errors import UsageError
 
 
 @click.command("inspect")
-@click.argument("model", metavar="MODEL")
-@click.option("--data", metavar="PATH", help="Rank the layers of an FP32 MODEL by their error on these images.")
+@click.argument("model", type=names.MODEL, metavar="MODEL")
+@click.option("--data", type=names.PATH, help="Rank the layers of an FP32 MODEL by their error on these images.")
 @data_options
-@click.option("--observer", metavar="NAME", help="With --data: as for quantize.")
-@click.option("--target", metavar="NAME", help="With --data: as for quantize.")
-@click.option("--placement", metavar="NAME", help="With --data: as for quantize.")
-@click.option("--effort", metavar="NAME", help="With --data: as for quantize.")
+@click.option("--observer", type=names.OBSERVER, help="With --data: as for quantize.")
+@click.option("--target", type=names.TARGET, help="With --data: as for quantize.")
+@click.option("--placement", type=names.PLACEMENT, help="With --data: as for quantize.")
+@click.option("--effort", type=names.EFFORT, help="With --data: as for quantize.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="With --data: as for quantize.")
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
     model: str,
     data: str | None,
     preset: str | None,
@@ -53,7 +58,7 @@ def command(
               "target": target, "placement": placement, "effort": effort, "exclude": exclude or None}  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if data is None:
-        if preset or preprocess_file or given:
+        if any(said(context, name) for name in ("preset", "preprocess_file", *given)):
             raise UsageError("the options but --json say how layers are ranked: add --data PATH, or leave them out")
         found, kind = _show_kernels(model, json_file), "pyq8 inspect"
     else:
@@ -74,9 +79,9 @@ def _show_kernels(model: str, json_file: str | None) -> dict[str, Any]:
             kind = "INT8" if row.int8 else "FP32"
             fast = {True: "fast path", False: "slow path", None: ""}[row.fast]
             text = f"{row.node:{width}}  {kind}  {row.kernel or '(fused or folded)'}  {fast}"
-            click.echo((text + (f" ({row.reason})" if row.reason else "")).rstrip())
-        click.echo(str(report))
-        click.echo(cpu.describe())
+            say(f"{text} {dim(f'({row.reason})')}" if row.reason else text.rstrip())
+        say(str(report))
+        say(dim(cpu.describe()))
     return report.to_json()
 
 
@@ -88,9 +93,9 @@ def _show_layers(
     with progress_bars() as progress:
         report = rank_layers(model, data, progress=progress, **options)
     if options["preprocess"] is None and Path(data).is_dir():
-        click.echo("warning: preprocessing was guessed; say --preset or --preprocess if it is wrong", err=True)
+        warn("preprocessing was guessed; say --preset or --preprocess if it is wrong")
     if json_file != "-":
-        click.echo(str(report))
+        say(str(report))
         following = ["pyq8", "quantize", model, "--calib", data, *how, "--exclude", report.rows[0].group]
-        click.echo(f"next        {shlex.join(following)}")
+        line("next", shlex.join(following))
     return report.to_json()

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pyq8.cli.level import quiet, say
+from pyq8.cli.output import no_bars
+
 if TYPE_CHECKING:
     from pyq8.kernels.geometry import Conv
 
@@ -35,13 +38,13 @@ def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bo
     threads = threads or cpu.physical_cores()
     kernels.set_threads(threads)
     peak = bench.peak()
-    click.echo(f"{cpu.describe()}; {library.chosen()}, {threads} threads, INT16 peak {peak:.0f} G-op/s")
-    click.echo(f"{'':24}" + "".join(f"{name:^32}" for name in bench.DIRECTIONS))
-    click.echo(f"{'convolution':24}" + f"{'ms':>8}{'G-op/s':>9}{'peak':>6}{'torch':>7}  " * 3)
+    say(f"{cpu.describe()}; {library.chosen()}, {threads} threads, INT16 peak {peak:.0f} G-op/s")
+    say(f"{'':24}" + "".join(f"{name:^32}" for name in bench.DIRECTIONS))
+    say(f"{'convolution':24}" + f"{'ms':>8}{'G-op/s':>9}{'peak':>6}{'torch':>7}  " * 3)
     middle = min if fastest else statistics.median
     ratios: dict[str, list[float]] = {name: [] for name in bench.DIRECTIONS}
     convs = bench.resnet50(batch)
-    for row in tqdm(bench.time_convs(convs, rounds, bits, threads), total=len(convs), disable=None, leave=False):
+    for row in tqdm(bench.time_convs(convs, rounds, bits, threads), total=len(convs), disable=no_bars(), leave=False):
         line = f"{_name(row.conv):24}"
         for name in bench.DIRECTIONS:
             seconds = middle(row.ours[name])
@@ -50,10 +53,11 @@ def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bo
             if row.torch[name]:
                 ratios[name].append(middle(row.torch[name]) / seconds)
             line += f"{ratios[name][-1]:7.2f}  " if row.torch[name] else f"{'-':>7}  "
-        tqdm.write(line)
+        if not quiet():
+            tqdm.write(line)
     if ratios["forward"]:
         means = [math.exp(statistics.fmean(map(math.log, ratios[name]))) for name in bench.DIRECTIONS]
-        click.echo(f"{'geometric mean':24}" + "".join(f"{mean:30.2f}  " for mean in means))
+        say(f"{'geometric mean':24}" + "".join(f"{mean:30.2f}  " for mean in means))
 
 
 def _name(conv: Conv) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from pyq8.cli import names
 from pyq8.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,14 +17,40 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+ARRAYS = (".npz", ".npy")
+INSTEAD = {"preset": "preprocess_file", "preprocess_file": "preset", "max_drop": "minimum", "minimum": "max_drop"}
+"""Options that exclude each other."""
+OF_IMAGES = ("preset", "preprocess_file", "split", "skip_bad")
+"""Options that mean nothing for arrays."""
+
+
+def said(context: click.Context, name: str) -> bool:
+    """Whether the command line has a parameter, and not only a configuration file."""
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def give_way(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """A callback: what a configuration file says is left out where the command line says what excludes it."""
+    name = option.name or ""
+    if context.get_parameter_source(name) is not ParameterSource.DEFAULT_MAP:
+        return value
+    data = [context.params[images] for images in ("calib", "data") if said(context, images)]
+    arrays = name in OF_IMAGES and any(Path(path).suffix.lower() in ARRAYS for path in data)
+    if arrays or (name in INSTEAD and said(context, INSTEAD[name])):
+        return False if option.type.name == "boolean" else None
+    return value
+
+
 _DATA = (
-    click.option("--preset", metavar="NAME", help="Preprocessing by name: imagenet, inception, efficientnet-lite, "
-                 "caffe, ssd, raw."),
-    click.option("--preprocess", "preprocess_file", metavar="FILE.toml", help="Preprocessing from a file."),
+    click.option("--preset", type=names.PRESET, callback=give_way, help="Preprocessing by name: imagenet, inception, "
+                 "efficientnet-lite, caffe, ssd, raw."),
+    click.option("--preprocess", "preprocess_file", type=names.PATH, callback=give_way, metavar="FILE.toml",
+                 help="Preprocessing from a file."),
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use N images."),
-    click.option("--split", metavar="NAME", help="Rows of labels.csv to use."),
+    click.option("--split", callback=give_way, metavar="NAME", help="Rows of labels.csv to use."),
     click.option("--seed", type=int, metavar="N", help="Draw the images at random instead of taking the first."),
-    click.option("--skip-bad", is_flag=True, help="Leave unreadable images out instead of stopping."),
+    click.option("--skip-bad", is_flag=True, callback=give_way,
+                 help="Leave unreadable images out instead of stopping."),
 )  # fmt: skip
 
 
@@ -35,7 +63,9 @@ def data_options(command: F) -> F:
 
 def json_option(command: F) -> F:
     """`--json FILE`."""
-    return click.option("--json", "json_file", metavar="FILE", help="Write everything as JSON; - for stdout.")(command)
+    return click.option(
+        "--json", "json_file", type=names.PATH, metavar="FILE", help="Write everything as JSON; - for stdout."
+    )(command)
 
 
 def check_data_options(
@@ -48,7 +78,7 @@ def check_data_options(
     """
     given = {"--preset": preset, "--preprocess": preprocess_file, "--split": split, "--skip-bad": skip_bad}
     found = next((name for name, value in given.items() if value), None)
-    if found and Path(data).suffix.lower() in (".npz", ".npy") and Path(data).is_file():
+    if found and Path(data).suffix.lower() in ARRAYS and Path(data).is_file():
         raise UsageError(f"{found} is for images; {data} holds arrays, which are fed as they are: leave it out")
 
 

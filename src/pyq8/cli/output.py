@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyq8.cli.level import detail, quiet
 from pyq8.errors import OutputError, UsageError
 from pyq8.files import write_text
 
@@ -54,19 +56,29 @@ def check_writable(file: str | Path | None, *models: str) -> None:
         raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
 
 
+def no_bars() -> bool:
+    """Whether progress is not shown: standard error is no terminal, or nothing is to be said."""
+    return quiet() or not sys.stderr.isatty()
+
+
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Progress on stderr, one bar a stage, only on a terminal."""
+    """Progress on stderr, one bar a stage, only on a terminal; with `--verbose` a line for each that is done."""
     from tqdm import tqdm as make
 
     bars: dict[str, tqdm[Any]] = {}
+    done: dict[str, tuple[int, float]] = {}
 
     def step(name: str, count: int, total: int | None) -> None:
         if name not in bars:
-            bars[name] = make(total=total, desc=name, unit="img", leave=False, disable=not sys.stderr.isatty())
+            bars[name] = make(total=total, desc=name, unit="img", leave=False, disable=no_bars())
+            done[name] = 0, time.perf_counter()
         bars[name].update(count)
-        if bars[name].n == total:  # gone before a line is printed
+        so_far, start = done[name]
+        done[name] = so_far + count, start
+        if so_far + count == total:  # gone before a line is printed
             bars[name].close()
+            detail(f"{name:11} {total} in {time.perf_counter() - start:.1f} s")
 
     try:
         yield step

@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from pyq8.cli import names
+from pyq8.cli.level import tell_path, warn
 from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
 from pyq8.cli.output import check_writable, progress_bars, write_json
-from pyq8.cli.result import show
+from pyq8.cli.result import show, show_details
 from pyq8.errors import UsageError
 
 DECIDED = ("samples", "observer", "target", "placement", "effort", "input_", "layout", "color")
@@ -18,66 +20,61 @@ OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
 
 
 @click.command("quantize")
-@click.argument("model", metavar="MODEL")
-@click.option("--calib", metavar="PATH", help="Images (folder) or arrays (.npz, .npy).")
-@click.option("-o", "--output", metavar="OUT", help="Default: MODEL with .int8.onnx.")
+@click.argument("model", type=names.MODEL, metavar="MODEL")
+@click.option("--calib", type=names.PATH, help="Images (folder) or arrays (.npz, .npy).")
+@click.option("-o", "--output", type=names.PATH, metavar="OUT", help="Default: MODEL with .int8.onnx.")
 @data_options
 @click.option(
     "--observer",
+    type=names.OBSERVER,
     default="percentile",
     show_default=True,
-    metavar="NAME",
     help="How ranges are chosen: percentile, mse, kl, minmax.",
 )
-@click.option(
-    "--format",
-    "format_",
-    default="qdq",
-    show_default=True,
-    metavar="NAME",
-    help="qdq, qoperator, or pyq8: in pyq8's own INT8 kernels.",
-)
-@click.option(
-    "--fallback",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Of --format pyq8: write the same model in QDQ form too.",
-)
+@click.option("--format", "format_", type=names.FORMAT, default="qdq", show_default=True,
+              help="qdq, qoperator, or pyq8: in pyq8's own INT8 kernels.")  # fmt: skip
+@click.option("--fallback", type=names.PATH, metavar="FILE",
+              help="Of --format pyq8: write the same model in QDQ form too.")  # fmt: skip
 @click.option(
     "--target",
+    type=names.TARGET,
     default="auto",
     show_default=True,
-    metavar="NAME",
     help="vnni, avx2 (7-bit weights), or auto: this CPU.",
 )
 @click.option(
     "--input",
     "input_",
+    type=names.INPUT,
     default="float",
     show_default=True,
-    metavar="NAME",
     help="What the INT8 model takes: float, as before, or uint8: pixels 0..255, the normalization inside.",
 )
-@click.option("--layout", default="nhwc", show_default=True, metavar="NAME", help="With --input uint8: nhwc or nchw.")
-@click.option("--color", default="rgb", show_default=True, metavar="NAME", help="With --input uint8: rgb or bgr.")
+@click.option(
+    "--layout", type=names.LAYOUT, default="nhwc", show_default=True, help="With --input uint8: nhwc or nchw."
+)
+@click.option("--color", type=names.COLOR, default="rgb", show_default=True, help="With --input uint8: rgb or bgr.")
 @click.option(
     "--placement",
+    type=names.PLACEMENT,
     default="cost",
     show_default=True,
-    metavar="NAME",
     help="cost: FP32 where that is estimated faster; all: INT8 wherever there is a kernel.",
 )
 @click.option(
     "--effort",
+    type=names.EFFORT,
     default="default",
     show_default=True,
-    metavar="NAME",
     help="Work put into accuracy: fast, default or best.",
 )
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable.")
-@click.option("--save-plan", metavar="FILE", help="Write the plan as JSON, to edit and to replay.")
+@click.option("--save-plan", type=names.PATH, metavar="FILE", help="Write the plan as JSON, to edit and to replay.")
 @click.option(
-    "--plan", metavar="FILE", help="Replay a plan instead of calibrating; --calib, if given, only compares with FP32."
+    "--plan",
+    type=names.PATH,
+    metavar="FILE",
+    help="Replay a plan instead of calibrating; --calib, if given, only compares with FP32.",
 )
 @json_option
 @click.pass_context
@@ -113,8 +110,6 @@ def command(
     """
     from pyq8 import api
     from pyq8 import replay as replay_plan
-    from pyq8.effort import EFFORTS
-    from pyq8.observers import OBSERVERS
     from pyq8.pixel_input import pixel_input
     from pyq8.provenance import remembered_preprocess
     from pyq8.rewrite import REGIONS, check_format
@@ -122,12 +117,9 @@ def command(
     out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
-    OBSERVERS.get(observer)
-    EFFORTS.get(effort)
     check_format(format_)
     if fallback is not None and format_ != REGIONS:
         raise UsageError(f"--fallback {fallback}: only --format {REGIONS} needs one; leave it out")
-    api.weight_type(target)
     check_writable(out)
     check_writable(json_file, model, out)
     check_writable(save_plan, model, out)
@@ -181,12 +173,14 @@ def command(
     used = remembered_preprocess(result.model)
     if calib is not None and preprocess is None and Path(calib).is_dir() and (plan is None or used is None):
         said = f" ({used})" if used else ""
-        click.echo(f"warning: preprocessing was guessed{said}; say --preset or --preprocess if it is wrong", err=True)
+        warn(f"preprocessing was guessed{said}; say --preset or --preprocess if it is wrong")
     kept = next((p.refused for p in result.passes if p.name == "fold_pixels" and not p.changed), {})
     for reason in kept.values():
-        click.echo(f"warning: normalization stays FP32, in front of the first convolution: {reason}", err=True)
+        warn(f"normalization stays FP32, in front of the first convolution: {reason}")
     if json_file != "-":
         show(result, model, calib, out, plan)
+        tell_path(out)
+    show_details(result)
     write_json(result.to_json(), json_file)
 
 

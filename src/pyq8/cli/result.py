@@ -6,8 +6,7 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import click
-
+from pyq8.cli.level import detail, line, say
 from pyq8.cli.output import decibel, mib
 
 if TYPE_CHECKING:
@@ -24,22 +23,34 @@ def show(result: Result, model: str, calib: str | None, out: str, plan: str | No
     seconds = sum(result.seconds.values())
     skipped = f" ({len(result.skipped)} unreadable ones left out)" if result.skipped else ""
     made = f"{result.calibration.samples} images{skipped if plan is None else ''}, observer {result.config.observer}"
-    click.echo(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
-    click.echo(f"calibrated  {made}" if plan is None else f"replayed    {plan}, of {made}")
+    say(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
+    line(*("calibrated", made) if plan is None else ("replayed", f"{plan}, of {made}"))
     if result.report.halves is not None:
-        click.echo(f"images      {result.report.halves}")
-    click.echo(f"took        {seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
+        line("images", str(result.report.halves))
+    line("took", f"{seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
     int8 = len(result.plan.int8_nodes) + len(result.plan.absorbed)
-    click.echo(f"nodes       {int8} INT8, {len(result.plan.float_nodes)} FP32")
+    line("nodes", f"{int8} INT8, {len(result.plan.float_nodes)} FP32")
     for reason, count in Counter(result.plan.float_nodes.values()).most_common(4):
-        click.echo(f"            {count:4d} FP32: {reason}")
-    click.echo(f"kernels     {kernels}")
+        line("", f"{count:4d} FP32: {reason}")
+    line("kernels", str(kernels))
     if accuracy is not None and layers is not None:
         outputs = [f"{r.output} {decibel(r.value)}" for r in accuracy.rows if r.metric == "sqnr"]
         many = "image" if accuracy.samples == 1 else "images"
         images = f"{accuracy.samples} {'calibration ' if plan is None else ''}{many}{skipped if plan else ''}"
         doubt = "; others may lose more" if plan is None and result.calibration.samples < ENOUGH else ""
-        click.echo(f"outputs     SQNR on {images}: {', '.join(outputs[:6])}{doubt}")
+        line("outputs", f"SQNR on {images}: {', '.join(outputs[:6])}{doubt}")
         worst = [f"{r.node} {decibel(r.sqnr)}" for r in layers.rows[:3]]
-        click.echo(f"worst       {', '.join(worst)}")
-    click.echo(f"next        {shlex.join(['pyq8', 'check', model, out, '--data', calib or 'IMAGES'])}")
+        line("worst", ", ".join(worst))
+    line("next", shlex.join(["pyq8", "check", model, out, "--data", calib or "IMAGES"]))
+
+
+def show_details(result: Result) -> None:
+    """For `--verbose`: the stages' seconds, what every pass did and refused, every node in FP32."""
+    for stage, seconds in result.seconds.items():
+        detail(f"{stage:11} {seconds:.2f} s")
+    for done in result.passes:
+        detail(f"pass        {done}")
+        for node, reason in done.refused.items():
+            detail(f"            {node} refused: {reason}")
+    for node, reason in result.plan.float_nodes.items():
+        detail(f"FP32        {node}: {reason}")

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
+from pyq8.cli import names
+from pyq8.cli.level import say, tell_path
+from pyq8.cli.options import check_data_options, data_options, find_preprocess, give_way, json_option
 from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.style import dim, verdict
 from pyq8.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,14 +24,16 @@ LISTED = 12
 
 
 @click.command("tune")
-@click.argument("model", metavar="FP32")
-@click.option("--calib", required=True, metavar="PATH", help="Images (folder) or arrays to calibrate on.")
-@click.option("--data", required=True, metavar="PATH", help="Images (folder) or arrays to judge by.")
-@click.option("-o", "--output", metavar="OUT", help="Default: FP32 with .int8.onnx.")
-@click.option("--max-drop", type=float, metavar="PTS", help="What the metric may lose, in points.")
-@click.option("--min", "minimum", type=float, metavar="VALUE", help="What sqnr (dB) or cosine must reach.")
+@click.argument("model", type=names.MODEL, metavar="FP32")
+@click.option("--calib", type=names.PATH, required=True, help="Images (folder) or arrays to calibrate on.")
+@click.option("--data", type=names.PATH, required=True, help="Images (folder) or arrays to judge by.")
+@click.option("-o", "--output", type=names.PATH, metavar="OUT", help="Default: FP32 with .int8.onnx.")
+@click.option("--max-drop", type=float, callback=give_way, metavar="PTS", help="What the metric may lose, in points.")
+@click.option(
+    "--min", "minimum", type=float, callback=give_way, metavar="VALUE", help="What sqnr (dB) or cosine must reach."
+)
 @click.option("--max-latency", metavar="MS", help="Of one image, in ms, or as a multiple of FP32's, like 0.6x.")
-@click.option("--metric", metavar="NAME", help="As for check, module:function of your own too.")
+@click.option("--metric", type=names.METRIC, help="As for check, module:function of your own too.")
 @data_options
 @click.option(
     "--search-samples",
@@ -39,16 +44,20 @@ LISTED = 12
     help="Images that a trial runs on, at most.",
 )
 @click.option("--confidence", type=float, default=0.95, show_default=True, metavar="P", help="Of the verdict.")
-@click.option("--truth", default="annotations", show_default=True, metavar="NAME", help="As for check.")
-@click.option("--detector", metavar="FILE.toml", help="As for check.")
-@click.option("--observer", default="percentile", show_default=True, metavar="NAME", help="As for quantize.")
-@click.option("--format", "format_", default="qdq", show_default=True, metavar="NAME", help="qdq or qoperator.")
-@click.option("--target", default="auto", show_default=True, metavar="NAME", help="vnni, avx2 or auto: this CPU.")
-@click.option("--input", "input_", default="float", show_default=True, metavar="NAME", help="float or uint8.")
-@click.option("--layout", default="nhwc", show_default=True, metavar="NAME", help="With --input uint8: nhwc or nchw.")
-@click.option("--color", default="rgb", show_default=True, metavar="NAME", help="With --input uint8: rgb or bgr.")
-@click.option("--placement", default="cost", show_default=True, metavar="NAME", help="cost or all, as for quantize.")
-@click.option("--effort", default="default", show_default=True, metavar="NAME", help="fast, default or best.")
+@click.option("--truth", type=names.TRUTH, default="annotations", show_default=True, help="As for check.")
+@click.option("--detector", type=names.PATH, metavar="FILE.toml", help="As for check.")
+@click.option("--observer", type=names.OBSERVER, default="percentile", show_default=True, help="As for quantize.")
+@click.option("--format", "format_", type=names.FORMAT, default="qdq", show_default=True, help="qdq or qoperator.")
+@click.option("--target", type=names.TARGET, default="auto", show_default=True, help="vnni, avx2 or auto: this CPU.")
+@click.option("--input", "input_", type=names.INPUT, default="float", show_default=True, help="float or uint8.")
+@click.option(
+    "--layout", type=names.LAYOUT, default="nhwc", show_default=True, help="With --input uint8: nhwc or nchw."
+)
+@click.option("--color", type=names.COLOR, default="rgb", show_default=True, help="With --input uint8: rgb or bgr.")
+@click.option(
+    "--placement", type=names.PLACEMENT, default="cost", show_default=True, help="cost or all, as for quantize."
+)
+@click.option("--effort", type=names.EFFORT, default="default", show_default=True, help="fast, default or best.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32 in any case.")
 @json_option
 def command(
@@ -90,17 +99,13 @@ def command(
     \b
     pyq8 tune resnet50.onnx --calib photos/ --data photos/ --preset imagenet --max-drop 0.5
     """
-    from pyq8.effort import EFFORTS
-    from pyq8.observers import OBSERVERS
     from pyq8.rewrite import check_format
     from pyq8.tuning.tune import tune
 
     out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
-    OBSERVERS.get(observer)
     check_format(format_)
-    EFFORTS.get(effort)
     check_writable(out)
     check_writable(json_file, model, out)
     for path, rows in ((calib, None), (data, split)):
@@ -147,6 +152,7 @@ def command(
         return INTERRUPTED
     if json_file != "-":
         show(found, out)
+        tell_path(out)
     write_json(found.to_json(), json_file)
     return found.exit_code
 
@@ -159,7 +165,7 @@ class _Table:
 
     def say(self, line: str) -> None:
         if not self._quiet:
-            click.echo(line)
+            say(line)
 
     def add(self, step: Step) -> None:
         if not self.rows:
@@ -173,25 +179,26 @@ class _Table:
 
 def show(found: Tuning, out: str) -> None:
     """What to choose from, what was chosen, and whether it passed."""
-    click.echo(f"front  FP32 groups  {found.column:>12}  ms (measured)")
+    say(f"{dim('front')}  FP32 groups  {found.column:>12}  ms (measured)")
     fp32, *rows = found.speed.rows
     for trial, row in zip(found.front, rows, strict=True):
         note = f"{row.ratio:.2f} times as fast as FP32" + ", kept" * (trial == found.best)
         score = trial.shown(found.yardstick)
-        click.echo(_row("", len(trial.floats), score, row.p50_ms / row.batch, note))
-    click.echo(_row("", "all", "", fp32.p50_ms / fp32.batch, "FP32"))
-    names = found.best.floats
-    for name in names[:LISTED]:
-        click.echo(f"FP32   {name}")
-    if len(names) > LISTED:
-        click.echo(f"FP32   and {len(names) - LISTED} more groups, see --json")
-    click.echo(
-        f"cost   {found.searched} trials of {found.images} images, and as much as {found.side_cost:.1f} for ranking; "
-        f"{out}.tune.json keeps them for other demands"
+        say(_row("", len(trial.floats), score, row.p50_ms / row.batch, note))
+    say(_row("", "all", "", fp32.p50_ms / fp32.batch, "FP32"))
+    floats = found.best.floats
+    for name in floats[:LISTED]:
+        say(f"{dim('FP32')}   {name}")
+    if len(floats) > LISTED:
+        say(f"FP32   and {len(floats) - LISTED} more groups, see --json")
+    say(
+        f"{dim('cost')}   {found.searched} trials of {found.images} images, and as much as {found.side_cost:.1f} for "
+        f"ranking; {out}.tune.json keeps them for other demands"
     )
     for line in (*found.missed, *found.reasons):
-        click.echo(line)
-    click.echo({0: "passed", 1: "FAILED"}.get(found.exit_code, "INCONCLUSIVE"))
+        say(line)
+    word = {0: "passed", 1: "FAILED"}.get(found.exit_code, "INCONCLUSIVE")
+    say(verdict(word, word))
 
 
 def _row(number: int | str, groups: int | str, score: float | str, ms: float, note: str) -> str:

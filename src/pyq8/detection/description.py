@@ -12,7 +12,7 @@ import numpy as np
 from pyq8.detection.detector import Detector
 from pyq8.detection.priors import prior_boxes
 from pyq8.errors import DataError
-from pyq8.loaders.preprocess_fields import read_toml
+from pyq8.files import read_toml
 from pyq8.types import Array
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pyq8.errors import DataError
+from pyq8.files import read_toml
 from pyq8.loaders.bound import BoundPreprocess, bind
 from pyq8.loaders.inputs import InputSpec
-from pyq8.loaders.preprocess_fields import parse_fields, read_toml
+from pyq8.loaders.preprocess_fields import parse_fields
 
 Color = Literal["rgb", "bgr", "gray"]
 Layout = Literal["auto", "nchw", "nhwc"]

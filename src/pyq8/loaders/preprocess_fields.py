@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from pyq8.errors import DataError
@@ -101,19 +98,3 @@ def parse_fields(data: Mapping[str, Any], source: str) -> dict[str, Any]:
         except TypeError:
             raise DataError(f"{source}: {key} is {value!r}; it must be {expected}") from None
     return fields
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises:
-        DataError: the file cannot be read, or is not TOML.
-    """
-    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-    try:
-        content: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give a TOML file") from None
-    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError
-        raise DataError(f"{path}: not valid TOML ({error}); correct it") from None
-    return content

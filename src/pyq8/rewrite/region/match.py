@@ -67,7 +67,9 @@ def _sum(node: ir.Node, weight: Array, w_scale: Array, scalars: tuple[int, ...],
         return found
     x, y = (constant(node.inputs[i]) for i in (scalars[0], scalars[2]))
     assert x is not None and y is not None
-    most = 255 * 128 * 2.0 * (weight.size // len(weight) + 4 * math.prod(weight.shape[2:]))  # and its zero point's share
+    most = (
+        255 * 128 * 2.0 * (weight.size // len(weight) + 4 * math.prod(weight.shape[2:]))
+    )  # and its zero point's share
     array = constant(node.inputs[bias]) if len(node.inputs) > bias else None
     most += 0.0 if array is None else float(np.abs(array.astype(np.float64)).max())
     return "" if most * float((x * w_scale / y).max()) < MOST_RESULT else "its results may not fit INT32"

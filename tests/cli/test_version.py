@@ -1,0 +1,43 @@
+"""pyq8 --version says what computes, and on what."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+import pyq8
+from pyq8 import cpu, kernels
+from tests.cli.run import run
+
+
+def test_versions_cpu_instructions_and_kernels() -> None:
+    code, text, error = run("--version")
+    assert (code, error) == (0, "")
+    first, versions, processor, sums, compiled = text.splitlines()
+    assert first == f"pyq8 {pyq8.__version__}"
+    for name in ("onnxruntime", "onnx", "numpy"):
+        assert f"{name} {metadata.version(name)}" in versions
+    assert f"Python {platform.python_version()}" in versions
+    assert processor == f"CPU: {cpu.describe()}"
+    assert ("VNNI" in sums) and ("no VNNI" in sums) == (not cpu.has_vnni())
+    assert all(name in compiled for name in kernels.isas() or ["none: "])
+
+
+def test_without_vnni_and_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(kernels.library, "load", lambda: (None, "no compiled kernels; install a compiler"))
+    text = run("--version")[1]
+    assert "INT8: sums in 16 bits (no VNNI): 7-bit weights" in text
+    assert "INT16 kernels: none: no compiled kernels; install a compiler" in text
+
+
+def test_onnxruntime_is_not_imported_for_it() -> None:
+    check = (
+        "import sys\nfrom pyq8.cli import main\ntry:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
+        "assert not {'onnx', 'onnxruntime', 'onnx_ir', 'PIL', 'torch'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
