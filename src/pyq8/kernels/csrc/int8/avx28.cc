@@ -93,5 +93,6 @@ const Isa kAvx2 = {"avx2",
                    requantize_plain,
                    add_plain,
                    multiply_plain,
-                   quantize8_plain};
+                   quantize8_plain,
+                   interleave8_plain};
 }

@@ -82,8 +82,10 @@ struct Isa {
   void (*add)(const uint8_t* a, const uint8_t* b, int64_t n, const Sum& sum, uint8_t* y);
   // y = round((a - zero_a) * (b - zero_b) * scale) + zero, saturated.
   void (*multiply)(const uint8_t* a, const uint8_t* b, int64_t n, float scale, const int* zeros, int zero, uint8_t* y);
-  // y = round(x / scale) + zero, saturated, to bytes `step` apart.
+  // y = round(x / scale) + zero, saturated.
   void (*quantize)(const float* x, int64_t n, float scale, int zero, uint8_t* y);
+  // y[i * channels + c] = rows[c][i]
+  void (*interleave)(const uint8_t* const* rows, int64_t channels, int64_t n, uint8_t* y);
 };
 
 extern const Isa kScalar;

@@ -87,4 +87,21 @@ inline void quantize8_plain(const float* x, int64_t n, float scale, int zero, ui
   for (int64_t i = 0; i < n; ++i) y[i] = to_byte(x[i] / scale, zero);
 }
 
+template <int C>
+inline void interleave_some(const uint8_t* const* rows, int64_t n, uint8_t* y) {
+  const uint8_t* __restrict from[C];
+  for (int c = 0; c < C; ++c) from[c] = rows[c];
+  for (int64_t i = 0; i < n; ++i) {
+    for (int c = 0; c < C; ++c) y[i * C + c] = from[c][i];
+  }
+}
+
+inline void interleave8_plain(const uint8_t* const* rows, int64_t channels, int64_t n, uint8_t* y) {
+  if (channels == 3) return interleave_some<3>(rows, n, y);
+  if (channels == 4) return interleave_some<4>(rows, n, y);
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t i = 0; i < n; ++i) y[i * channels + c] = rows[c][i];
+  }
+}
+
 }  // namespace

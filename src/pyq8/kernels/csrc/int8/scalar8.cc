@@ -51,5 +51,6 @@ const Isa kScalar = {"scalar",
                      requantize_plain,
                      add_plain,
                      multiply_plain,
-                     quantize8_plain};
+                     quantize8_plain,
+                   interleave8_plain};
 }

@@ -112,21 +112,22 @@ std::unique_ptr<Work> quantize(const Run& run, const Layer& l) {
       }
       return;
     }
-    std::vector<uint8_t> codes(size_t(y.w), uint8_t(t.zero));
+    std::vector<uint8_t> codes(size_t(t.channels * y.w), uint8_t(t.zero));
+    std::vector<const uint8_t*> rows;
     for (int64_t c = 0; c < t.channels; ++c) {
-      const uint8_t* from = codes.data();
-      if (c < there) {
-        const int64_t at = ((image * there + c) * y.h + row) * y.w;
-        if (l.mode == kFloatNchw) {
-          const float* x = static_cast<const float*>(input.data) + at;
-          run.isa.quantize(x, y.w, *run.spec.floats(l.scale), int(t.zero), codes.data());
-        } else {
-          from = static_cast<const uint8_t*>(input.data) + at;
-        }
-      } else if (c == there) {
-        std::fill(codes.begin(), codes.end(), uint8_t(t.zero));
+      uint8_t* const to = codes.data() + c * y.w;
+      const int64_t at = ((image * there + c) * y.h + row) * y.w;
+      rows.push_back(c < there && l.mode == kByteNchw ? static_cast<const uint8_t*>(input.data) + at : to);
+      if (c < there && l.mode == kFloatNchw) {
+        run.isa.quantize(static_cast<const float*>(input.data) + at, y.w, *run.spec.floats(l.scale), int(t.zero), to);
       }
-      for (int64_t col = 0; col < y.w; ++col) pixels[col * y.channels + c] = from[col];
+    }
+    if (y.channels == t.channels) {
+      run.isa.interleave(rows.data(), t.channels, y.w, pixels);
+      return;
+    }
+    for (int64_t c = 0; c < t.channels; ++c) {
+      for (int64_t col = 0; col < y.w; ++col) pixels[col * y.channels + c] = rows[size_t(c)][col];
     }
   });
 }

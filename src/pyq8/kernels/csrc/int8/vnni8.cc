@@ -97,5 +97,6 @@ const Isa kVnni = {"vnni",
                    requantize_plain,
                    add_plain,
                    multiply_plain,
-                   quantize8_plain};
+                   quantize8_plain,
+                   interleave8_plain};
 }
