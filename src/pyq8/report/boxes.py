@@ -12,10 +12,8 @@ from pyq8.detection.detector import Detector, guess_detector
 from pyq8.errors import DataError
 from pyq8.types import Array
 
-SHOWN = 0.3
-"""Score from which on an object is drawn."""
 SURE = 0.5
-"""Score from which on it counts: what one model is sure of, the other must have found too."""
+"""Score from which on an object is found."""
 SAME = 0.5
 """Intersection over union from which on two boxes of a category are the same object."""
 
@@ -31,7 +29,7 @@ class Box:
         bottom: likewise.
         score: 0..1.
         label: category.
-        missed: whether the other model, of which this one is sure, has not found it.
+        missed: whether the other model has not found it.
     """
 
     left: float
@@ -50,7 +48,8 @@ class Objects:
     Args:
         reference: of FP32.
         candidate: of the quantized model.
-        distance: summed scores of the missed objects, and half of what scores and overlaps of the others differ by.
+        distance: summed; of a missed object what its score is above the one that the other model gives it, of the
+            others half of what scores and overlaps differ by.
     """
 
     reference: tuple[Box, ...]
@@ -59,7 +58,7 @@ class Objects:
 
     @property
     def differing(self) -> int:
-        """How many objects only one of both is sure of."""
+        """How many objects only one of both has found."""
         return sum(box.missed for box in (*self.reference, *self.candidate))
 
 
@@ -73,30 +72,38 @@ def find_detector(outputs: Mapping[str, Array]) -> Detector | None:
 
 def compare_objects(reference: Detections, candidate: Detections) -> Objects:
     """Pair the objects of the same category, the best first."""
-    pairs: dict[int, tuple[int, float]] = {}
-    for i in range(len(reference)):
-        same = np.where(candidate.labels == reference.labels[i], overlap(reference.boxes[i], candidate.boxes), 0.0)
-        same[[j for j, _ in pairs.values()]] = 0.0
-        if same.size and same.max() >= SAME:
-            pairs[i] = (int(np.argmax(same)), float(same.max()))
-    partners = {j: i for i, (j, _) in pairs.items()}
-    distance = sum(
-        (abs(reference.scores[i] - candidate.scores[j]) + 1 - iou) / 2
-        for i, (j, iou) in pairs.items()
-        if max(reference.scores[i], candidate.scores[j]) >= SURE
+    ours, theirs = (found.take(found.scores >= SURE) for found in (reference, candidate))
+    partner: dict[int, int] = {}
+    distance = 0.0
+    for i in range(len(ours)):
+        same = _overlaps(ours, i, theirs)
+        same[list(partner.values())] = 0.0
+        if same.max(initial=0.0) >= SAME:
+            partner[i] = j = int(np.argmax(same))
+            distance += (abs(float(ours.scores[i] - theirs.scores[j])) + 1 - float(same[j])) / 2
+    alone = (
+        [i for i in range(len(ours)) if i not in partner],
+        [j for j in range(len(theirs)) if j not in partner.values()],
     )
-    ours = _boxes(reference, [pairs[i][0] if i in pairs else None for i in range(len(reference))], candidate)
-    theirs = _boxes(candidate, [partners.get(j) for j in range(len(candidate))], reference)
-    distance += sum(box.score for box in (*ours, *theirs) if box.missed)
-    return Objects(ours, theirs, float(distance))
+    distance += sum(_surplus(ours, i, candidate) for i in alone[0])
+    distance += sum(_surplus(theirs, j, reference) for j in alone[1])
+    return Objects(_boxes(ours, alone[0]), _boxes(theirs, alone[1]), distance)
 
 
-def _boxes(found: Detections, partner: list[int | None], other: Detections) -> tuple[Box, ...]:
-    """Those worth drawing; an object is missed where the other's score for it is below SHOWN."""
+def _overlaps(found: Detections, index: int, others: Detections) -> Array:
+    """Intersection over union of one object with those of its category; 0 with others."""
+    return np.where(others.labels == found.labels[index], overlap(found.boxes[index], others.boxes), 0.0)
+
+
+def _surplus(found: Detections, index: int, others: Detections) -> float:
+    """What the score of an object is above the best that the other model gives it, which may be 0."""
+    near = others.scores[_overlaps(found, index, others) >= SAME]
+    return float(found.scores[index]) - min(float(near.max(initial=0.0)), float(found.scores[index]))
+
+
+def _boxes(found: Detections, alone: list[int]) -> tuple[Box, ...]:
     boxes = []
-    for i in np.flatnonzero(found.scores >= SHOWN):
-        match = partner[i]
-        missed = found.scores[i] >= SURE and (match is None or other.scores[match] < SHOWN)
+    for i, label in enumerate(found.labels):
         left, top, right, bottom = map(float, found.boxes[i])
-        boxes.append(Box(left, top, right, bottom, float(found.scores[i]), int(found.labels[i]), bool(missed)))
+        boxes.append(Box(left, top, right, bottom, float(found.scores[i]), int(label), i in alone))
     return tuple(boxes)
