@@ -19,7 +19,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, digits_model: str, digits_ima
     """A folder with the INT8 model and the report of `quantize`."""
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gather, "_time", lambda *_: Missing("the models were not timed"))
+        patch.setattr(gather, "time_both", lambda *_: Missing("the models were not timed"))
         code, _, _ = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
                          "--samples", "8", "--effort", "fast", "-o", str(folder / "int8.onnx"),
                          "--report", str(folder / "report.html"))  # fmt: skip

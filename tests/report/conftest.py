@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 import pyq8
 from pyq8.report.document import Document
-from pyq8.report.gather import Timing, gather
+from pyq8.report.gather import gather
+from pyq8.report.timing import Timing
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 

@@ -18,8 +18,8 @@ def watch(reference: Array, candidate: Array) -> Worst:
 
 
 def test_images_with_different_answers_come_first_the_clearest_before() -> None:
-    reference = np.array([[2.0, 0], [1.0, 0], [9.0, 0], [1.0, 0]])
-    candidate = np.array([[0.0, 2], [0.0, 1], [8.0, 0], [0.9, 0]])
+    reference = np.array([[2.0, 0], [1.2, 0], [9.0, 0], [1.2, 0]])
+    candidate = np.array([[0.0, 2], [0.0, 1.2], [8.0, 0], [1.1, 0]])
     worst = watch(reference, candidate)
     assert [case.name for case in worst.cases][:2] == ["0.png", "1.png"]
     assert [case.differs for case in worst.cases] == [True, True, False, False]

@@ -77,7 +77,8 @@ def command(
     for file in (output, json_file):
         check_writable(file, fp32, int8)
 
-    from pyq8.report.gather import Timing, gather, now, read_classes
+    from pyq8.report.gather import gather, now, read_classes
+    from pyq8.report.timing import Timing
 
     names = read_classes(classes) if classes else ()
     with progress_bars() as progress:

@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyq8 import api
-from pyq8.calibrate import calibrate
 from pyq8.detection.description import read_detector
 from pyq8.environment import model_files
-from pyq8.errors import DataError, PlanError
-from pyq8.groundwork import VERIFIED, Progress, step
-from pyq8.inference import batch_size, input_specs, single
-from pyq8.loaders import Batch, Loader, Preprocess, open_loader
+from pyq8.errors import DataError
+from pyq8.groundwork import Progress
+from pyq8.inference import input_specs
+from pyq8.loaders import Preprocess, open_loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.find import find_metric
 from pyq8.model import load
-from pyq8.observers import OBSERVERS
-from pyq8.passes import PassResult
 from pyq8.pixel_input import same_input
-from pyq8.plan_read import recover
 from pyq8.provenance import FACTORS, FLOAT_NODES, remembered_preprocess
 from pyq8.report.document import Document, Missing
+from pyq8.report.inside import Inside, inside_of_result, look_inside
 from pyq8.report.network import find_network
 from pyq8.report.ranges import compare_ranges
+from pyq8.report.timing import Timing, time_both
 from pyq8.report.weights import find_weights
 from pyq8.report.worst import Watcher
 from pyq8.result import Result
-from pyq8.stats import Calibration
-from pyq8.types import Config, Feeds, Plan
-from pyq8.verify.accuracy import image_size
 from pyq8.verify.accuracy_demand import DEFAULT_MAX_DROP, DEFAULT_MINIMUM
 from pyq8.verify.gate import Verdict
-from pyq8.verify.layers import LayerReport, compare
-from pyq8.verify.speed import SpeedReport, time_models
+from pyq8.verify.speed import SpeedReport
 
 if TYPE_CHECKING:
     import onnx_ir as ir
-
-OBSERVED = 100
-"""Images of the histograms at most."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How the models are timed: see `pyq8.verify.speed.time_models`; 0 rounds: not at all."""
-
-    rounds: int = 6
-    seconds: float = 0.5
-
-
-@dataclass(frozen=True)
-class _Insight:
-    """What is known of the inside of the quantized model."""
-
-    prepared: ir.Model
-    passes: tuple[PassResult, ...]
-    plan: Plan
-    calibration: Calibration
-    layers: LayerReport | None
 
 
 def gather(
@@ -125,10 +96,10 @@ def gather(
     )
     watcher = Watcher(loader.preprocess, read_detector(detector) if detector else None)
     verdict = api.check(fp32, int8, loader, metric=asked, progress=progress, watch=watcher, **limits)
-    inside = _of_result(result) if result is not None else _look_inside(original, quantized, loader, progress)
-    known = inside if isinstance(inside, _Insight) else None
+    inside = inside_of_result(result) if result is not None else look_inside(original, quantized, loader, progress)
+    known = inside if isinstance(inside, Inside) else None
     sqnr = {row.tensor: row.sqnr for row in known.layers.rows} if known and known.layers else {}
-    speed = _time(fp32, int8, original, quantized, loader, timing or Timing(), progress)
+    speed = time_both(fp32, int8, original, quantized, loader, timing or Timing(), progress)
     times = speed.comparisons[0] if isinstance(speed, SpeedReport) and speed.comparisons else None
     why = inside if isinstance(inside, Missing) else None
     unit, limit = _limit(verdict, asked, limits)
@@ -179,10 +150,10 @@ def _limit(verdict: Verdict, asked: Metric | None, limits: Mapping[str, Any]) ->
     name = verdict.record["metric"]
     unit = (asked or METRICS.get(name)()).unit
     row = verdict.report.accuracy.find(name) if verdict.report.accuracy else None
-    if row is not None and row.drop is None:
-        return unit, limits.get("minimum") or DEFAULT_MINIMUM.get(name)
-    given = limits.get("max_drop")
-    return unit, DEFAULT_MAX_DROP.get(unit) if given is None else given
+    by_value = row is not None and row.drop is None
+    given = limits.get("minimum" if by_value else "max_drop")
+    usual = DEFAULT_MINIMUM.get(name) if by_value else DEFAULT_MAX_DROP.get(unit)
+    return unit, usual if given is None else given
 
 
 def _settings(quantized: ir.Model) -> dict[str, str]:
@@ -190,74 +161,6 @@ def _settings(quantized: ir.Model) -> dict[str, str]:
     long = (FLOAT_NODES, FACTORS, "pyq8.preprocess")
     found = {k: v for k, v in quantized.metadata_props.items() if k.startswith("pyq8.") and k not in long}
     return dict(sorted(found.items()))
-
-
-def _of_result(result: Result) -> _Insight:
-    return _Insight(result.prepared, result.passes, result.plan, result.calibration, result.report.layers)
-
-
-def _look_inside(
-    original: ir.Model, quantized: ir.Model, loader: Loader, progress: Progress | None
-) -> _Insight | Missing:
-    """Calibrate again, on other images, the model that was quantized; and compare the two layer by layer."""
-    try:
-        prepared, passes, plan = recover(original, quantized)
-    except PlanError as error:
-        return Missing(f"{error}; what its tensors stand for is not known")
-    observer = quantized.metadata_props["pyq8.observer"]
-    config = Config(observer if observer in OBSERVERS and OBSERVERS.get(observer).needs_histogram else Config.observer)
-    count = OBSERVED if loader.total is None else min(OBSERVED, loader.total)
-    calibration = calibrate(prepared, _feeds(loader, OBSERVED), config, step(progress, "observe", count))
-    kept = step(progress, "compare", min(VERIFIED, count))
-    layers = compare(prepared, quantized, plan, _first(loader, VERIFIED), kept)[1]
-    return _Insight(prepared, passes, plan, calibration, layers)
-
-
-def _first(batches: Iterable[Batch], count: int) -> Iterable[Batch]:
-    for batch in batches:
-        if count <= 0:
-            return
-        part = slice(0, count)
-        yield Batch({k: v[part] for k, v in batch.feeds.items()}, batch.labels[part], batch.names[part])
-        count -= len(batch)
-
-
-def _feeds(batches: Iterable[Batch], count: int) -> Iterable[Feeds]:
-    return (batch.feeds for batch in _first(batches, count))
-
-
-def _time(
-    fp32: str | Path,
-    int8: str | Path,
-    original: ir.Model,
-    quantized: ir.Model,
-    loader: Loader,
-    timing: Timing,
-    progress: Progress | None,
-) -> SpeedReport | Missing:
-    if timing.rounds == 0:
-        return Missing("the models were not timed")
-    size = batch_size(original)
-    feeds, _ = next(single(_feeds(loader, size), size))
-    inputs = {v.name for v in original.graph.inputs}
-    feeds = {k: v for k, v in feeds.items() if k in inputs}
-    same = input_specs(load(fp32)) == input_specs(quantized)
-    return time_models(
-        [str(fp32), str(int8)],
-        batch=size,
-        rounds=timing.rounds,
-        seconds=timing.seconds,
-        feeds=feeds if same else None,
-        size=None if same else image_size(feeds),
-        profile=True,
-        progress=_steps(progress),
-    )
-
-
-def _steps(progress: Progress | None) -> Callable[[int, int], None] | None:
-    if progress is None:
-        return None
-    return lambda _, total: progress("time", 1, total)
 
 
 def _size(path: str | Path, model: ir.Model) -> int:
