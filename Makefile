@@ -4,6 +4,7 @@
 # make lint   ruff, mypy and the licences
 # make dist   sdist and wheel, into dist
 # make packages   install both, and the sdist without a compiler, into clean environments and run them there
+# make browser   install Debian's headless Chromium, for the tests of the report, where there is no browser
 # make kernels   build the compiled kernels into src, for PYTHONPATH=src (needs CMake and a C++17 compiler)
 # Each makes its own virtual environment in .venv first.
 
@@ -14,7 +15,7 @@ SOURCES := pyproject.toml $(shell find src calib_datasets -type f -not -name '*.
 
 DIGITS := calib_datasets/digits
 
-.PHONY: demo gate test lint dist packages kernels clean
+.PHONY: demo gate test browser lint dist packages kernels clean
 
 demo: $(VENV)/installed
 	$(BIN)/pyq8 demo
@@ -24,8 +25,14 @@ gate: $(VENV)/installed
 		-o $(VENV)/digits.int8.onnx
 	$(BIN)/pyq8 check $(DIGITS)/digits.onnx $(VENV)/digits.int8.onnx --data $(DIGITS)/images --max-drop 2 --min-int8 1
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest
+
+browser:
+	@for name in "$$PYQ8_BROWSER" chromium-headless-shell chromium chromium-browser google-chrome; do \
+		if [ -n "$$name" ] && command -v "$$name" >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && apt-get -qq install --no-install-recommends -y chromium-headless-shell || true; fi
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

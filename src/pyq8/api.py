@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,16 @@ from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
 from pyq8.halves import compare_halves
 from pyq8.inference import input_specs
-from pyq8.loaders import PRESETS, Preprocess, open_loader
+from pyq8.loaders import Preprocess, open_loader
 from pyq8.metrics import Metric
 from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
+from pyq8.metrics.metric import Outputs
 from pyq8.model import load
-from pyq8.pixel_input import pixel_input, remembered_pixels, take_pixels
+from pyq8.pixel_input import pixel_input, same_input
 from pyq8.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
-from pyq8.types import INT7, INT8, Config, QType
+from pyq8.types import INT7, INT8, Config, Feeds, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
 from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
 from pyq8.verify.baseline import Baseline, read_baseline
@@ -141,6 +142,7 @@ def check(
     seed: int | None = None,
     skip_bad: bool = False,
     progress: Progress | None = None,
+    watch: Callable[[Outputs, Feeds], None] | None = None,
 ) -> Verdict:
     """Judge a quantized model against its FP32 original on the same images.
 
@@ -166,6 +168,7 @@ def check(
         seed: as for `quantize`.
         skip_bad: as for `quantize`.
         progress: called as images are done.
+        watch: called with the outputs of both models and their inputs, some images at a time.
 
     Raises:
         InputError: a model or the data cannot be used, or a metric raises.
@@ -178,11 +181,7 @@ def check(
     if asked is not None:
         check_limits(asked, limits, before is not None)
     fp32, int8 = load(reference), load(candidate, quantized=True)
-    pixels = remembered_pixels(int8)
-    if pixels is not None and input_specs(fp32) != input_specs(int8):
-        fp32 = take_pixels(fp32, pixels)
-        if preprocess is not None:
-            preprocess = pixels.strip(PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess)
+    fp32, preprocess = same_input(fp32, int8, preprocess)
     check_same_interface(fp32, int8)
     loader = open_loader(
         data,
@@ -194,7 +193,7 @@ def check(
         skip_bad=skip_bad,
     )
     digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
-    metrics, count = measure(fp32, int8, loader, asked, step(progress, "check", loader.total), digest.update)
+    metrics, count = measure(fp32, int8, loader, asked, step(progress, "check", loader.total), digest.update, watch)
     output, name = key = choose(metrics, name)
     if before is not None:
         before.check(name, output, digest.hexdigest(), str(baseline) if before is not baseline else "baseline")

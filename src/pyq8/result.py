@@ -10,7 +10,7 @@ from pyq8._version import __version__
 from pyq8.model import save, sha256
 from pyq8.passes import PassResult
 from pyq8.plan_file import PlanFile
-from pyq8.provenance import FLOAT_NODES
+from pyq8.provenance import of_plan
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
 from pyq8.verify.report import Report
@@ -61,7 +61,8 @@ class Result:
         Raises:
             OutputError: it cannot be written.
         """
-        metadata = {k: v for k, v in self.model.metadata_props.items() if k.startswith("pyq8.") and k != FLOAT_NODES}
+        follows = of_plan(self.plan)
+        metadata = {k: v for k, v in self.model.metadata_props.items() if k.startswith("pyq8.") and k not in follows}
         PlanFile(self.plan, sha256(self.prepared), self.config.format, metadata).save(path)
 
     def to_json(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pyq8.cli import names
 from pyq8.cli.level import tell_path, warn
 from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
 from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.report import check_report, write_report
 from pyq8.cli.result import show, show_details
 from pyq8.errors import UsageError
 
@@ -73,6 +74,12 @@ OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
     metavar="FILE",
     help="Replay a plan instead of calibrating; --calib, if given, only compares with FP32.",
 )
+@click.option(
+    "--report",
+    type=names.PATH,
+    metavar="FILE.html",
+    help="Write what was found, on the calibration images, as an HTML page.",
+)
 @json_option
 @click.pass_context
 def command(
@@ -97,6 +104,7 @@ def command(
     exclude: tuple[str, ...],
     save_plan: str | None,
     plan: str | None,
+    report: str | None,
     json_file: str | None,
 ) -> None:  # fmt: skip
     """Quantize an FP32 ONNX CNN to INT8, from a folder of images, without retraining.
@@ -115,6 +123,9 @@ def command(
     check_writable(out)
     check_writable(json_file, model, out)
     check_writable(save_plan, model, out)
+    check_writable(report, model, out)
+    if report is not None:
+        check_report(calib)
     how = (None, None) if input_ == "uint8" else (preset, preprocess_file)  # there the normalization is for the model
     if calib is not None:
         check_data_options(calib, *how, split, skip_bad)
@@ -172,6 +183,19 @@ def command(
         show(result, model, calib, out, plan)
         tell_path(out)
     show_details(result)
+    if report is not None:
+        made = result if plan is None else None  # with a plan, the images are for comparing only
+        write_report(
+            context,
+            made,
+            (model, out, calib or ""),
+            report,
+            preprocess=preprocess,
+            samples=samples,
+            split=split,
+            seed=seed,
+            skip_bad=skip_bad,
+        )
     write_json(result.to_json(), json_file)
 
 

@@ -84,6 +84,7 @@ def measure(
     metric: Metric | None = None,
     progress: Callable[[int], None] | None = None,
     seen: Callable[[Batch], None] | None = None,
+    watch: Callable[[Outputs, Feeds], None] | None = None,
 ) -> tuple[dict[tuple[str, str], Metric], int]:
     """Run both models on the same images, image by image.
 
@@ -94,6 +95,7 @@ def measure(
         metric: None for all that apply: the classification metrics only for an output [N, classes].
         progress: called with the number of images done since the last call.
         seen: called with every batch.
+        watch: called with what both models returned for some images, and their inputs.
 
     Returns:
         (output name or "" for all, metric name) -> what was measured, without those that no image counted for; and
@@ -120,7 +122,10 @@ def measure(
             refs, outs = (run_images(session, names, feeds, size, count) for session in (expected, found))
             part = slice(done, done + count)
             first = not tally.samples
-            tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(feeds)))
+            run = Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(feeds))
+            tally.add(run)
+            if watch is not None:
+                watch(run, {k: v[:count] for k, v in feeds.items()})
             done += count
             if first and tally.needs_labels and isinstance(batches, Loader):
                 check_labels(batches.labels, int(np.prod(refs[names[0]].shape[1:])))
