@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
+from pyq8.cli.options import (
+    check_data_options,
+    data_options,
+    find_preprocess,
+    json_option,
+    open_executor,
+    worker_options,
+)
 from pyq8.cli.output import check_writable, progress_bars, write_json
 from pyq8.errors import UsageError
 
@@ -50,6 +57,7 @@ LISTED = 12
 @click.option("--placement", default="cost", show_default=True, metavar="NAME", help="cost or all, as for quantize.")
 @click.option("--effort", default="default", show_default=True, metavar="NAME", help="fast, default or best.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32 in any case.")
+@worker_options
 @json_option
 def command(
     model: str,
@@ -79,6 +87,8 @@ def command(
     placement: str,
     effort: str,
     exclude: tuple[str, ...],
+    workers: int | None,
+    dask: str | None,
     json_file: str | None,
 ) -> int:  # fmt: skip
     """Quantize, and return to FP32 the nodes that lose too much for the time they save.
@@ -107,7 +117,7 @@ def command(
         check_data_options(path, preset, preprocess_file, rows, skip_bad)
     table = _Table(quiet=json_file == "-")
     try:
-        with progress_bars() as progress:
+        with open_executor(workers, dask) as executor, progress_bars() as progress:
             found = tune(
                 model,
                 calib,
@@ -137,6 +147,7 @@ def command(
                 effort=effort,
                 watch=table.add,
                 say=table.say,
+                executor=executor,
                 progress=progress,
             )
     except KeyboardInterrupt:
