@@ -51,9 +51,10 @@ def check_asked(context: click.Context) -> str:
     check_writable(asked["json_file"], model, out)
     check_writable(asked["save_plan"], model, out)
     preset, file = asked["preset"], asked["preprocess_file"]
-    how = (None, None) if asked["input_"] == "uint8" else (preset, file)  # there the normalization is for the model
-    if calib is not None:
-        check_data_options(calib, *how, asked["split"], asked["skip_bad"])
+    if calib is not None and asked["input_"] == "uint8":  # there the normalization is for the model
+        check_data_options(calib, None, None, asked["split"], asked["skip_bad"])
+    elif calib is not None:
+        check_data_options(calib, preset, file, asked["split"], asked["skip_bad"])
     preprocess = find_preprocess(preset, file)
     if asked["plan"] is not None:
         _check_replay(context, calib)

@@ -67,7 +67,7 @@ def quantize_batch(context: click.Context) -> int:
     if output is not None:
         _make_folder(Path(output))
     jobs = [(arguments, _check(arguments, json_file)) for arguments in lines]
-    _check_apart(lines)
+    _check_apart(jobs)
     check_writable(json_file, *(arguments[-1] for arguments in lines))
     done: dict[int, Outcome] = {}
     try:
@@ -163,16 +163,15 @@ def _check(arguments: list[str], json_file: str | None) -> str:
         raise type(error)(text if arguments[-1] in text else f"{arguments[-1]}: {text}") from None
 
 
-def _check_apart(lines: Sequence[list[str]]) -> None:
+def _check_apart(jobs: Sequence[tuple[list[str], str]]) -> None:
     """Refuse two models that would write the same file, or one that would overwrite another model.
 
     Raises:
         UsageError: naming the file.
     """
-    contexts = [parse(arguments) for arguments in lines]
-    models = {Path(context.params["model"]).resolve() for context in contexts}
-    files = [Path(check_asked(context)) for context in contexts]
-    files += [Path(context.params["save_plan"]) for context in contexts if context.params["save_plan"]]
+    models = {Path(arguments[-1]).resolve() for arguments, _ in jobs}
+    plans = [parse(arguments).params["save_plan"] for arguments, _ in jobs]
+    files = [Path(file) for file in (*(out for _, out in jobs), *plans) if file]
     counts = Counter(file.resolve() for file in files)
     for file in files:
         if counts[file.resolve()] > 1:

@@ -51,6 +51,9 @@ def list_models(context: click.Context) -> list[list[str]]:
         entries = [{**given, **entry} for entry in _read(path, flags)]
     if output is not None:
         entries = [{"out": str(Path(output) / f"{Path(e['model']).stem}{SUFFIX}"), **e} for e in entries]
+    if context.params["dask"] is not None:  # its workers stand elsewhere
+        for entry in entries:
+            entry.update({key: str(Path(entry[key]).resolve()) for key in ("model", *PATHS) if key in entry})
     return [_arguments(entry) for entry in entries]
 
 
@@ -71,9 +74,9 @@ def _read(path: Path, flags: Mapping[str, click.Parameter]) -> list[Options]:
     defaults, models = data.get("defaults", {}), data.get("models", [])
     if not isinstance(defaults, dict) or not isinstance(models, list) or not all(isinstance(m, dict) for m in models):
         raise UsageError(f"{path}: wants a table [defaults] and a table [[models]] for every model")
+    _check_keys(defaults, flags, f"{path}: [defaults]")
     if not models:
         raise ModelError(f"{path}: names no models; add a table [[models]] with model = FILE")
-    _check_keys(defaults, flags, f"{path}: [defaults]")
     entries = []
     for number, entry in enumerate(models, 1):
         where = f"{path}: model {number}"

@@ -16,7 +16,7 @@ HEADER = ("model", "MiB", "INT8 MiB", "SQNR", "INT8 kernels", "seconds")
 
 def line(outcome: Outcome, done: int, count: int) -> str:
     """A model that is done."""
-    return f"[{done}/{count}] {outcome.model} -> {outcome.error or outcome.out}"
+    return f"[{done}/{count}] {outcome.model} " + (f"-> {outcome.out}" if outcome.error is None else "failed")
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
