@@ -72,10 +72,8 @@ def quantize_batch(context: click.Context) -> int:
     done: dict[int, Outcome] = {}
     try:
         with open_executor(asked["workers"], asked["dask"]) as executor, progress_bars() as progress:
-            progress("models", 0, len(jobs))
             for number, outcome in _run(jobs, executor, progress):
                 done[number] = outcome
-                progress("models", 1, len(jobs))
                 for warning in outcome.warnings:
                     click.echo(f"warning: {outcome.model}: {warning}", err=True)
                 if json_file != "-":
@@ -125,7 +123,7 @@ def _run(
     """Outcomes by number, as they come: a model a worker, or one after another."""
     if executor is None or len(jobs) == 1:
         for number, (arguments, out) in enumerate(jobs):
-            name = Path(arguments[-1]).stem
+            name = f"[{number + 1}/{len(jobs)}] {Path(arguments[-1]).stem}"
 
             def step(stage: str, count: int, total: int | None, name: str = name) -> None:
                 progress(f"{name}: {stage}", count, total)

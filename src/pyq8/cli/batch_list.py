@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pyq8.errors import ModelError, Pyq8Error, UsageError
+from pyq8.errors import ModelError, UsageError
 
 SUFFIX = ".int8.onnx"
 OF_ALL = ("model", "output", "workers", "dask", "json_file")
@@ -139,5 +139,3 @@ def parse(arguments: list[str]) -> click.Context:
         return command.make_context("quantize", list(arguments))
     except click.ClickException as error:
         raise UsageError(f"{arguments[-1]}: {error.format_message()}") from None
-    except Pyq8Error as error:
-        raise type(error)(f"{arguments[-1]}: {error}") from None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +22,8 @@ T = TypeVar("T")
 
 TRIES = 3
 """How often a task may lose its worker."""
+GRACE = 5.0
+"""Seconds that a worker has to break off."""
 
 
 class Workers(Executor):
@@ -60,12 +64,21 @@ class Workers(Executor):
             pool.shutdown(wait)
 
     def kill(self) -> None:
-        """End the workers now."""
+        """End the workers now: what they do is broken off, their temporary files are removed."""
         with self._lock:
             self._killed = True
-            for pool in self._pools:
-                _kill(pool)
+            processes = [p for pool in self._pools for p in (pool._processes or {}).values()]
+        for process in processes:
+            process.terminate()
+
+        def insist() -> None:
+            for process in processes:
+                process.kill()
+
+        last = threading.Timer(GRACE, insist)
+        last.start()
         self.shutdown(cancel_futures=True)
+        last.cancel()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -101,11 +114,6 @@ class Workers(Executor):
             return pool.submit(fn, *args, **kwargs)
 
 
-def _kill(pool: ProcessPoolExecutor) -> None:
-    for process in list((pool._processes or {}).values()):  # `kill_workers()` from Python 3.14 on
-        process.kill()
-
-
 def _leave_interrupts() -> None:
     """Ctrl-C is for the main thread; processes that this thread starts inherit that they are not asked."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -114,11 +122,14 @@ def _leave_interrupts() -> None:
 def _begin(threads: int) -> None:
     """In a new worker: take a share of the cores, and end with the parent even where that is killed."""
     cpu.take_share(threads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of whatever removes temporary files
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def follow() -> None:
         parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
