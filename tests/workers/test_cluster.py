@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pyq8
-from pyq8.errors import WorkerError
+from pyq8.errors import UsageError, WorkerError
 from pyq8.workers import cluster
 from pyq8.workers.cluster import dask_cluster
 from tests.cli.run import run
@@ -70,6 +70,13 @@ def test_a_cluster_that_cannot_be_used_is_one_line(
             pass
 
 
+def test_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+
+    with pytest.raises(UsageError, match=r"pip install 'pyq8\[distributed\]'"), dask_cluster("tcp://127.0.0.1:9"):
+        pass
+
+
 def test_a_worker_killed_in_the_middle_changes_nothing_and_other_versions_are_refused(
     dask: Cluster, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,11 +91,11 @@ def test_a_worker_killed_in_the_middle_changes_nothing_and_other_versions_are_re
 
     with dask_cluster(dask.address) as executor:
         together = pyq8.quantize(
-            model, data, preprocess=preprocess, samples=40, effort="fast", executor=executor, progress=kill
+            model, data, preprocess=preprocess, samples=24, effort="fast", executor=executor, progress=kill
         )
     assert dask.workers[0].wait() < 0
     together.save(tmp_path / "b.onnx")
-    pyq8.quantize(model, data, preprocess=preprocess, samples=40, effort="fast").save(tmp_path / "a.onnx")
+    pyq8.quantize(model, data, preprocess=preprocess, samples=24, effort="fast").save(tmp_path / "a.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
     monkeypatch.setattr(cluster, "environment", lambda: {"versions": {"onnxruntime": "1.0"}})

@@ -33,7 +33,7 @@ def alone(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def quantize(digits: Path, out: Path, executor: Executor | None, **options: Any) -> Path:
     preprocess = pyq8.Preprocess.from_toml(digits / "preprocess.toml")
-    options = {"preprocess": preprocess, "samples": 40, "effort": "fast", **options}
+    options = {"preprocess": preprocess, "samples": 24, "effort": "fast", **options}
     data = options.pop("data", digits / "images")
     pyq8.quantize(digits / "digits.onnx", data, executor=executor, **options).save(out)
     return out

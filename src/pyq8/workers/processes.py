@@ -65,6 +65,7 @@ class Workers(Executor):
 
     def kill(self) -> None:
         """End the workers now: what they do is broken off, their temporary files are removed."""
+        self._slots.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             self._killed = True
             processes = [p for pool in self._pools for p in (pool._processes or {}).values()]
@@ -77,7 +78,7 @@ class Workers(Executor):
 
         last = threading.Timer(GRACE, insist)
         last.start()
-        self.shutdown(cancel_futures=True)
+        self.shutdown()
         last.cancel()
 
     def __exit__(
