@@ -71,14 +71,15 @@ def test_a_list_has_defaults_and_its_paths_are_relative_to_it(
         preprocess = "how.toml"
         samples = 8
         effort = "fast"
+        format = "qoperator"
         [[models]]
         model = "a.onnx"
+        format = "qdq"
         out = "x.onnx"
         exclude = ["*inverted*"]
         skip-bad = true
         [[models]]
         model = "c.onnx"
-        format = "qoperator"
         save-plan = "c.plan.json"
     """
     monkeypatch.chdir(models.parent)

@@ -19,8 +19,6 @@ from pyq8.workers import cluster
 from pyq8.workers.cluster import dask_cluster
 from tests.cli.run import run
 
-ROOT = Path(__file__).parents[2]
-
 
 class Cluster:
     """Processes of Dask's own command line; what they log goes to files."""
@@ -38,7 +36,11 @@ class Cluster:
     def _start(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / f"{program}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.{program}", *arguments], stdout=log, stderr=log, cwd=ROOT
+                [sys.executable, "-m", f"distributed.cli.{program}", *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env={**os.environ, "PYTHONPATH": str(Path(pyq8.__file__).parents[1])},
             )
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
@@ -56,6 +58,12 @@ class Cluster:
 def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with ExitStack() as stack:
         yield Cluster(tmp_path_factory.mktemp("dask"), stack)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers may take long to start on a busy machine."""
+    monkeypatch.setattr(cluster, "TIMEOUT", 600.0)
 
 
 def test_a_cluster_that_cannot_be_used_is_one_line(

@@ -12,7 +12,7 @@ from pyq8.environment import environment
 from pyq8.errors import UsageError, WorkerError
 from pyq8.workers.sources import Source
 
-TIMEOUT = 10
+TIMEOUT = 30.0
 """Seconds within which the scheduler must answer and a worker be there."""
 
 
