@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def quantize(
     color: str = "rgb",
     placement: str = Config.placement,
     effort: str = Config.effort,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Quantize an FP32 ONNX CNN to INT8.
@@ -77,6 +79,8 @@ def quantize(
         color: the order of their channels, "rgb" or "bgr".
         placement: "cost" leaves FP32 what is estimated faster there, "all" nothing that has an INT8 kernel.
         effort: how much work is put into accuracy: "fast", "default" or "best".
+        executor: where images are observed, like `pyq8.Workers(4)`; None for threads of this process. The model does
+            not depend on it.
         progress: called as images are done.
 
     Raises:
@@ -99,6 +103,7 @@ def quantize(
         pixels=pixels,
         progress=progress,
         clock=clock,
+        executor=executor,
     )
     plan = base.plan
     quantized = base.carry_out(plan)
@@ -141,6 +146,7 @@ def check(
     split: str = "val",
     seed: int | None = None,
     skip_bad: bool = False,
+    executor: Executor | None = None,
     progress: Progress | None = None,
     watch: Callable[[Outputs, Feeds], None] | None = None,
 ) -> Verdict:
@@ -167,6 +173,7 @@ def check(
         split: which rows of a labels.csv that has a `split` column.
         seed: as for `quantize`.
         skip_bad: as for `quantize`.
+        executor: where images are run, as for `quantize`; speed is measured here in any case.
         progress: called as images are done.
         watch: called with the outputs of both models and their inputs, some images at a time.
 
@@ -193,7 +200,8 @@ def check(
         skip_bad=skip_bad,
     )
     digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
-    metrics, count = measure(fp32, int8, loader, asked, step(progress, "check", loader.total), digest.update, watch)
+    watched = step(progress, "check", loader.total)
+    metrics, count = measure(fp32, int8, loader, asked, watched, digest.update, executor, watch)
     output, name = key = choose(metrics, name)
     if before is not None:
         before.check(name, output, digest.hexdigest(), str(baseline) if before is not baseline else "baseline")
