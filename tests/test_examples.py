@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import pyq8
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 README = EXAMPLES.parent / "README.md"
 SHORTER = {
@@ -32,7 +34,8 @@ TORCHVISION = ("inception_v3.py", "resnet50.py", "ssd.py")
 
 
 def run(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **environment}
+    same = str(Path(pyq8.__file__).parents[1])  # the package that is tested, whatever is installed
+    env = {**os.environ, "PYTHONPATH": same, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=env)
 
 
