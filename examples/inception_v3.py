@@ -32,13 +32,12 @@ from torchvision.models import Inception_V3_Weights, inception_v3
 
 
 def build(small: bool) -> tuple[torch.nn.Module, bool]:
-    """The network without its second head, and whether its weights are trained."""
+    """The network, and whether its weights are trained."""
     torch.manual_seed(0)
     try:
         if not small:
             # The preset does what transform_input would do inside the graph.
-            weights = Inception_V3_Weights.IMAGENET1K_V1
-            return inception_v3(weights=weights, aux_logits=False, transform_input=False), True
+            return inception_v3(weights=Inception_V3_Weights.IMAGENET1K_V1, transform_input=False), True
     except (URLError, ConnectionError, TimeoutError) as error:
         print(f"torchvision's weights cannot be downloaded: {error}")
     return inception_v3(aux_logits=False, init_weights=False), False
