@@ -24,6 +24,7 @@ import torch
 from PIL import Image, ImageDraw
 
 import pyq8
+from pyq8.files import write_text
 
 try:
     import torchvision  # noqa: F401
@@ -139,7 +140,7 @@ def main(out: Path, images: Path | None, export_only: bool, rounds: int, small: 
     if not trained:
         decide(net)
     export(net, model)
-    detector.write_text(DETECTOR)
+    write_text(DETECTOR, detector)
     print(f"{model}: {'trained weights' if trained else 'seeded weights: figures of accuracy mean nothing'}")
     if images is None:
         images = out / "photos"
