@@ -1,6 +1,6 @@
 """Train a network in FP32 or INT16, compare the curves, export to ONNX and quantize to INT8.
 
-Install: pip install 'pyq8[train]'            (and matplotlib for the plot)
+Install: pip install '.[train]' matplotlib     (in the folder of the repository; matplotlib for the plot)
 Run:     python examples/train_dfp16.py [OUT]                    ResNet-20 on the embedded digits, in INT16
          python examples/train_dfp16.py OUT --arch resnet50 --precision fp32 --data PHOTOS
          python examples/train_dfp16.py OUT --arch resnet20 --data cifar.npz --epochs 30 --seed 1 --resume
