@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from pyq8.cli.usage import message
 from pyq8.errors import ModelError, UsageError
 
 OF_ONE = ("plan", "save-plan", "report")
@@ -142,4 +143,4 @@ def parse(arguments: list[str]) -> click.Context:
     try:
         return command.make_context("quantize", list(arguments))
     except click.ClickException as error:
-        raise UsageError(f"{arguments[-1]}: {error.format_message()}") from None
+        raise UsageError(f"{arguments[-1]}: {message(error)}") from None
