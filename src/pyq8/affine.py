@@ -14,7 +14,7 @@ from pyq8.types import INT8, UINT8, Array, QParams, QType
 SMALLEST_SCALE = 2.0**-63
 LARGEST_SCALE = float(np.finfo(np.float32).max) / 256
 BIAS_LIMIT = 2**30
-"""Half of int32 is left to the accumulator: 2^30 / (255 * 127), 33,155 products."""
+"""Half of int32; the other half is left to the accumulator, 2^30 / (255 * 127) = 33,155 products."""
 
 
 def choose_qparams(low: float, high: float, qtype: QType = UINT8) -> QParams:
@@ -133,7 +133,7 @@ def quantize_bias(bias: Array, scale: npt.ArrayLike) -> npt.NDArray[np.int32]:
 
 
 def bias_floor(bias: Array, x_scale: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Smallest weight scales at which |bias| / (x_scale * w_scale) <= 2^30, so that no sum overflows.
+    """Smallest weight scales at which `|bias| / (x_scale * w_scale) <= 2^30`, so that no sum overflows.
 
     Rounded up by four parts in 2^24, which makes it hold for the float32 product of the scales too.
 
