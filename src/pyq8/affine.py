@@ -29,6 +29,11 @@ def choose_qparams(low: float, high: float, qtype: QType = UINT8) -> QParams:
     more at the top). A scale stays within [2^-63, float32 max / 256]: smaller ranges become zero,
     ranges of more than 255/256 float32 max saturate. The empty range (0, 0) gets scale 1.
 
+    >>> print(choose_qparams(-1.0, 3.0))
+    uint8 [-1.004, 2.996] zero_point=64
+    >>> print(choose_qparams(0.5, 3.0))
+    uint8 [0, 3] zero_point=0
+
     Args:
         low: smallest real value.
         high: largest real value.
@@ -82,6 +87,9 @@ def quantize(x: Array, qparams: QParams) -> Array:
 
     The division is float32. The range is the qtype's: the whole of uint8, -127..127 of int8.
 
+    >>> quantize(np.array([-9, 0, 1.5, 3], np.float32), choose_qparams(-1.0, 3.0))
+    array([  0,  64, 160, 255], dtype=uint8)
+
     Args:
         x: real values, any shape.
         qparams: of an 8 or 16 bit type.
@@ -104,7 +112,11 @@ def quantize(x: Array, qparams: QParams) -> Array:
 
 
 def dequantize(q: Array, qparams: QParams) -> npt.NDArray[np.float32]:
-    """ONNX DequantizeLinear: x = float32(q - zero_point) * scale, the subtraction in int32."""
+    """ONNX DequantizeLinear: x = float32(q - zero_point) * scale, the subtraction in int32.
+
+    >>> dequantize(np.array([0, 64, 255], np.uint8), choose_qparams(0.0, 255.0))
+    array([  0.,  64., 255.], dtype=float32)
+    """
     centred = q.astype(np.int32) - _along_axis(qparams.zero_point, q, qparams)
     x: npt.NDArray[np.float32] = centred.astype(np.float32) * _along_axis(qparams.scale, q, qparams)
     return x

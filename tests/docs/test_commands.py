@@ -59,8 +59,10 @@ def unchanged_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def given_names(images: Path) -> dict[str, Any]:
     """What the Python blocks take as given: `loader` and `data`, batches to calibrate and to judge on."""
-    files = [sorted(images.glob(f"{split}_*.png")) for split in ("calib", "val")]
-    loader, data = ([np.stack([np.asarray(Image.open(f), np.float32) for f in part])[:, None] / 127.5 - 1] for part in files)
+    loader, data = [], []
+    for batches, split in ((loader, "calib"), (data, "val")):
+        pixels = [np.asarray(Image.open(file), np.float32) for file in sorted(images.glob(f"{split}_*.png"))]
+        batches.append(np.stack(pixels)[:, None] / 127.5 - 1)
     return {"__name__": "__main__", "loader": loader, "data": data}
 
 
