@@ -30,7 +30,12 @@ autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 
-doctest_global_setup = "import numpy as np"
+doctest_global_setup = """
+import numpy as np
+from pyq8 import Preprocess, QParams
+from pyq8.affine import *
+from pyq8.types import UINT8
+"""
 nitpick_ignore_regex = [  # other projects' types: their inventories are on the network
     ("py:.*", r"(collections|os|pathlib|typing|numpy|np|npt|ir|onnx_ir|onnxruntime|torch)\..*"),
     ("py:class", "Optimize"),  # an alias of strings

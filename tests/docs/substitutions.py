@@ -12,6 +12,7 @@ TEXT = (
     (r"max_drop=0\.\d+", "max_drop=2"),
     (r"--min-speedup \S+", "--min-speedup 0.01"),  #                        no test asserts a time
     (r"--max-latency \S+", "--max-latency 9"),  #                           of the times that the test makes up
+    (r"(--batch|--threads) \S+", r"\1 2"),  #                              every setting starts every model once more
     (r"/layer4/conv2/Conv", "/down/conv/Conv"),  #                          nodes that the digits' network has
     (r"/layer4/", "/inverted/"),
 )
