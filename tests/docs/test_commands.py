@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import pyq8
+from pyq8.types import Array
 from tests.docs.blocks import DOCUMENTS, ROOT, Block, blocks
 from tests.docs.scratch import copy_images, fill
 from tests.docs.shell import KNOWN, commands, run_shell
@@ -59,11 +60,12 @@ def unchanged_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def given_names(images: Path) -> dict[str, Any]:
     """What the Python blocks take as given: `loader` and `data`, batches to calibrate and to judge on."""
-    loader, data = [], []
-    for batches, split in ((loader, "calib"), (data, "val")):
+
+    def batch(split: str) -> Array:
         pixels = [np.asarray(Image.open(file), np.float32) for file in sorted(images.glob(f"{split}_*.png"))]
-        batches.append(np.stack(pixels)[:, None] / 127.5 - 1)
-    return {"__name__": "__main__", "loader": loader, "data": data}
+        return np.stack(pixels)[:, None] / 127.5 - 1
+
+    return {"__name__": "__main__", "loader": [batch("calib")], "data": [batch("val")]}
 
 
 @pytest.mark.usefixtures("unchanged_imports")
