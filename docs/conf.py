@@ -27,7 +27,6 @@ myst_enable_extensions = ["deflist"]
 default_role = "code"  # docstrings write `name`, as Markdown does
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {"Array": "numpy.ndarray", "npt.ArrayLike": "numpy.ArrayLike"}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
 smartquotes = False  # an option begins with two hyphens
