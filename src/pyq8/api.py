@@ -156,15 +156,16 @@ def check(
         reference: path of the FP32 model.
         candidate: path of the quantized model.
         data: as for `quantize`.
-        metric: see `pyq8.verify.demand.Limits`; or a metric, to use once.
-        max_drop: likewise.
-        minimum: likewise.
-        confidence: likewise.
-        criterion: likewise.
+        metric: top1, top5, agreement, sqnr, cosine, map, map50, map-voc, "module:function" of your own, or a metric
+            to use once; None takes top1 where there are labels, agreement for classifiers without, else sqnr.
+        max_drop: what the metric may lose, in its unit: percentage points, or dB for sqnr against a baseline.
+        minimum: what sqnr (dB) or cosine must reach.
+        confidence: of the bounds that decide, above 0.5.
+        criterion: what fails: "bound", all of the interval is beyond the limit; "estimate", the measured value is.
         baseline: results of an accepted model, or the file that has them, to judge against instead of FP32.
-        min_int8: see `pyq8.verify.demand.Limits`.
-        min_speedup: likewise; timed at batch 1 as `time_models` does.
-        strict_speed: likewise.
+        min_int8: share of the convolutions that must run on INT8 kernels, 0 to 1.
+        min_speedup: how many times as fast as FP32 it must be; timed at batch 1 as `time_models` does.
+        strict_speed: a miss of `min_speedup` fails the gate instead of warning.
         truth: what mAP is measured against: "annotations", annotations.json of the folder `data`, or "fp32", what
             FP32 finds with a score of at least 0.5.
         detector: how to read the outputs, or the TOML file that says it; None guesses from their names.
