@@ -212,12 +212,25 @@ def count_quantizations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]
 def test_layers_that_read_the_same_tensor_share_its_integers(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = converted(nn.Conv2d(4, 6, 3, bias=False)), converted(nn.Conv2d(4, 6, 1, bias=False))
     shapes = count_quantizations(monkeypatch)
-    x = noise(2, 4, 6, 6)
+    x = torch.relu(noise(2, 4, 6, 6).requires_grad_())
     one(x), other(x)
     assert shapes.count((2, 6, 6, 4)) == 1
     before = one(x)
     x.mul_(2)
     assert torch.equal(one(x), before * 2), "the integers of the old values were used"
+
+
+@pytest.mark.parametrize("wants_gradient", [False, True])
+def test_images_that_change_behind_torch_s_back_are_read_again(wants_gradient: bool) -> None:
+    buffer = np.zeros((2, 6), np.float32)
+    x = torch.from_numpy(buffer).requires_grad_(wants_gradient)
+    layer = converted(nn.Linear(6, 4, bias=False))
+    for seen in (x, x.view(2, 6)):
+        for value in (1, 2):
+            buffer[:] = value
+            assert torch.equal(layer(seen), layer(torch.full((2, 6), float(value))))
+        x.data.mul_(2)
+        assert torch.equal(layer(seen), layer(torch.full((2, 6), 4.0)))
 
 
 def test_a_convolution_and_a_linear_layer_may_read_the_same_tensor() -> None:

@@ -22,6 +22,11 @@ def block(
     return [conv, norm or nn.BatchNorm2d(cout), *([nn.ReLU(inplace=True)] if act else [])]
 
 
+def twice(conv: nn.Module, norm: nn.Module, relu: nn.Module) -> nn.Sequential:
+    """Every module at two places, in the sequence and in one within it."""
+    return nn.Sequential(conv, norm, relu, nn.Sequential(conv, norm, relu), nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6), relu)
+
+
 NETWORKS: dict[str, Callable[[], nn.Sequential]] = {
     "one": lambda: nn.Sequential(*block(4, 6)),
     "chain": lambda: nn.Sequential(*block(4, 6), *block(6, 5), *block(5, 8, act=False)),
@@ -33,6 +38,7 @@ NETWORKS: dict[str, Callable[[], nn.Sequential]] = {
         *block(4, 6, norm=nn.BatchNorm2d(6, track_running_stats=False)), *block(6, 6)
     ),
     "cumulative": lambda: nn.Sequential(*block(4, 6, norm=nn.BatchNorm2d(6, momentum=None))),
+    "shared": lambda: twice(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True)),
 }
 
 
@@ -111,6 +117,15 @@ def test_names_weights_and_slices_are_those_of_torch() -> None:
     x = noise(2, 4, 8, 8)
     assert torch.allclose(fused[:1](x), net[:1](x), atol=1e-2)  # type: ignore[index]
     assert type(dfp.revert(fused)[0]) is nn.Sequential  # type: ignore[index]
+
+
+def test_reverted_modules_that_are_shared_compute_what_they_did() -> None:
+    net = made("shared").eval()
+    fused = int16(net, fuse=True)
+    x = noise(2, 4, 8, 8)
+    y = fused(x)
+    assert torch.allclose(dfp.revert(fused)(x), y, atol=1e-2)
+    assert torch.allclose(fused(x), net(x), atol=1e-5)
 
 
 def test_hooks_see_every_layer() -> None:

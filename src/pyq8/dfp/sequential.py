@@ -66,7 +66,8 @@ def grouped(sequence: nn.Module) -> Iterator[nn.Module | Group]:
 
 
 def _flat(sequence: nn.Module) -> Iterator[nn.Module]:
-    for layer in sequence.children():
+    for layer in sequence._modules.values():  # children() leaves out a module's second place
+        assert layer is not None
         if type(layer) is DfpSequential and not _hooked(layer):
             yield from _flat(layer)
         else:
