@@ -170,6 +170,23 @@ def test_what_is_not_finite_is_refused_by_name() -> None:
         torch.autograd.backward(net(noise(2, 4, 8, 8)).sum() * torch.inf)
 
 
+@pytest.mark.parametrize("where", ["weight", "bias", "running_mean", "running_var"])
+def test_nan_of_a_normalization_is_nan_behind_the_relu_as_in_torch(where: str) -> None:
+    net = made("one").eval()
+    getattr(net[1], where).detach()[2] = torch.nan
+    x = noise(2, 4, 8, 8)
+    assert torch.equal(int16(net, fuse=True)(x).isnan(), net(x).isnan())
+    assert net(x).isnan().any()
+
+
+def test_a_gradient_that_is_nan_is_refused_with_running_statistics_too() -> None:
+    y = int16(made("one").eval(), fuse=True)(noise(2, 4, 8, 8))
+    dy = torch.ones_like(y)
+    dy[tuple(y.detach().nonzero()[0])] = torch.nan
+    with pytest.raises(DataError, match=r"^0: the gradient of its output holds NaN"):
+        y.backward(dy)
+
+
 def test_one_value_a_channel_has_no_variance() -> None:
     with pytest.raises(DataError, match="more than one value a channel"):
         int16(made("one"), fuse=True)(noise(1, 4, 1, 1))
