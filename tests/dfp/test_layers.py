@@ -353,6 +353,24 @@ def test_other_types_are_refused() -> None:
         converted(nn.Linear(3, 4)).bfloat16()(torch.zeros(2, 3))
 
 
+@pytest.mark.parametrize(
+    "x, found",
+    [(torch.eye(3).to_sparse(), "torch.sparse_coo"), (torch.eye(3).to_mkldnn(), "torch._mkldnn"), ([0], "list")],
+)
+def test_what_is_no_dense_tensor_is_refused(x: Any, found: str) -> None:
+    with pytest.raises(UsageError, match=f"^0: its input is {found}; INT16 layers take dense torch tensors$"):
+        converted(nn.Linear(3, 4))(x)
+
+
+def test_a_layer_alone_is_called_the_module_itself_and_bad_data_no_diverged_training() -> None:
+    layer = dfp.convert(nn.Linear(3, 4), last="dfp16").eval()
+    assert dfp.summary(layer).layers[0].name == "the module itself"
+    with pytest.raises(DataError) as caught:
+        layer(torch.full((1, 3), math.nan))
+    assert str(caught.value).startswith("the module itself: its input holds NaN or infinity; look at the data")
+    assert "diverged" not in str(caught.value)
+
+
 def test_second_derivatives_are_refused_rather_than_wrong() -> None:
     x = noise(2, 3).requires_grad_()
     (gradient,) = torch.autograd.grad(converted(nn.Linear(3, 4))(x).square().sum(), x, create_graph=True)

@@ -12,6 +12,9 @@ from pyq8 import kernels
 from pyq8.dfp.options import Bits
 from pyq8.errors import DataError
 
+ITSELF = "the module itself"
+"""The name, for messages, of a layer that is no part of another module."""
+
 
 class Operand(NamedTuple):
     """value = mantissa * 2^exponent.
@@ -62,8 +65,10 @@ class Settings:
 
     def not_finite(self, kind: str) -> DataError:
         """The error that an operand is NaN or infinite."""
-        what = "the gradient of its output" if kind == "gradient" else f"its {kind}"
-        what = what.replace("activation", "input")
+        if kind == "activation":
+            hint = "look at the data, or in training lower the learning rate"
+            return DataError(f"{self.name}: its input holds NaN or infinity; {hint}")
+        what = "the gradient of its output" if kind == "gradient" else "its weight"
         return DataError(f"{self.name}: {what} holds NaN or infinity: the training diverged; lower the learning rate")
 
 
