@@ -209,7 +209,7 @@ def test_an_exporter_is_told_to_revert(fuse: bool | None, first: str, tmp_path: 
 
 
 TRACERS: dict[str, Callable[[nn.Module], Any]] = {
-    "torch.jit.trace": lambda net: torch.jit.trace(net, noise(2, 3, 8, 8)),
+    "torch.jit.trace": lambda net: torch.jit.trace(net, noise(2, 3, 8, 8)),  # type: ignore[no-untyped-call]
     "torch.jit.script": torch.jit.script,
     "torch.fx": torch.fx.symbolic_trace,
     "torch.compile": lambda net: torch.compile(net, backend="eager")(noise(2, 3, 8, 8)),

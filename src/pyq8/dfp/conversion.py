@@ -78,7 +78,7 @@ def convert(
         why = "; ".join(dict.fromkeys(reasons.values()))
         raise UsageError(f"no Conv2d or Linear layer is left to convert: {why or 'the module has none'}")
     for name, layer in layers.items():
-        if not reasons[name] or is_lazy(layer.weight):
+        if not reasons[name] or any(map(is_lazy, layer.parameters(recurse=False))):
             _check(name, layer)
     revert(module)
     for name, layer in layers.items():

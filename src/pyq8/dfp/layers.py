@@ -100,7 +100,7 @@ def check_input(layer: DfpConv2d | DfpLinear, x: Tensor) -> None:
     Raises:
         UsageError: under an exporter, tracer or compiler; no dense torch tensor.
     """
-    tracing = torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()  # type: ignore[no-untyped-call]
+    tracing = torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()  # type: ignore[attr-defined, no-untyped-call]
     # the callback is there, too, where torch.compile gave up on a function and has it run as it is
     compiling = torch.compiler.is_compiling() or get_eval_frame_callback() is not None
     if tracing or compiling or isinstance(x, torch.fx.Proxy):
