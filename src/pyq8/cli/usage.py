@@ -19,7 +19,7 @@ def message(error: click.ClickException) -> str:
         if isinstance(error, click.MissingParameter):
             return f"{_name(error.param)} is missing; see --help"
         return f"{_name(error.param)}: {_plain(error.message)}"
-    text = _plain(error.formatmessage())
+    text = _plain(error.format_message())
     return text[:1].lower() + text[1:]
 
 
