@@ -22,6 +22,7 @@ DEFAULTS = {
     "tune": {"--samples": "12", "--search-samples": "12", "--effort": "fast"},
     "inspect": {"--samples": "4", "--effort": "fast"},
     "check": {"--max-drop": "2"},
+    "report": {"--max-drop": "2", "--rounds": "0"},
     "bench": {"--rounds": "1", "--seconds": "0.02"},
 }
 IMAGES = ("photos", "val", "calib")
