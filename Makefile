@@ -4,6 +4,9 @@
 # make lint   ruff, mypy and the licences
 # make dist   sdist and wheel, into dist
 # make packages   install both, and the sdist without a compiler, into clean environments and run them there
+# make browser   install Debian's headless Chromium, for the tests of the report, where there is no browser
+# make docs   the site, into site/: warnings are errors, examples in docstrings run, links are checked
+# make links   the same, and every link to the outside (needs a network)
 # make kernels   build the compiled kernels into src, for PYTHONPATH=src (needs CMake and a C++17 compiler)
 # Each makes its own virtual environment in .venv first.
 
@@ -14,7 +17,7 @@ SOURCES := pyproject.toml $(shell find src calib_datasets -type f -not -name '*.
 
 DIGITS := calib_datasets/digits
 
-.PHONY: demo gate test lint dist packages kernels clean
+.PHONY: demo gate test browser lint docs links dist packages kernels clean
 
 demo: $(VENV)/installed
 	$(BIN)/pyq8 demo
@@ -24,8 +27,14 @@ gate: $(VENV)/installed
 		-o $(VENV)/digits.int8.onnx
 	$(BIN)/pyq8 check $(DIGITS)/digits.onnx $(VENV)/digits.int8.onnx --data $(DIGITS)/images --max-drop 2 --min-int8 1
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest
+
+browser:
+	@for name in "$$PYQ8_BROWSER" chromium-headless-shell chromium chromium-browser google-chrome; do \
+		if [ -n "$$name" ] && command -v "$$name" >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && apt-get -qq install --no-install-recommends -y chromium-headless-shell || true; fi
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -43,6 +52,17 @@ dist: $(BIN)/python
 packages: dist
 	.ci/packages dist/*.tar.gz dist/*.whl
 
+SPHINX = $(BIN)/python -m sphinx -W --keep-going -n -q -d build/doctrees docs
+
+docs: $(VENV)/installed-docs
+	rm -rf site
+	$(SPHINX) -b html site
+	$(SPHINX) -b doctest build/doctest
+	$(BIN)/python docs/check_links.py site
+
+links: docs
+	$(SPHINX) -b linkcheck build/linkcheck
+
 kernels:
 	cmake -S src/pyq8/kernels -B build/dev
 	cmake --build build/dev --parallel
@@ -59,5 +79,9 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
 	touch $@
 
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist site

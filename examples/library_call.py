@@ -1,6 +1,6 @@
 """Quantize from Python: the embedded network, images from a generator, the result as data.
 
-Install: pip install pyq8
+Install: pip install .          (in the folder of the repository)
 Run:     python examples/library_call.py [FOLDER]
 """
 

@@ -1,12 +1,13 @@
 """Train a network in FP32 or INT16, compare the curves, export to ONNX and quantize to INT8.
 
-Install: pip install 'pyq8[train]'            (and matplotlib for the plot)
+Install: pip install '.[train]' matplotlib     (in the folder of the repository; matplotlib for the plot)
 Run:     python examples/train_dfp16.py [OUT]                    ResNet-20 on the embedded digits, in INT16
          python examples/train_dfp16.py OUT --arch resnet50 --precision fp32 --data PHOTOS
          python examples/train_dfp16.py OUT --arch resnet20 --data cifar.npz --epochs 30 --seed 1 --resume
 
---data is `digits`; an .npz file with uint8 [n, h, w, 3] train_images, test_images and train_labels, test_labels; or a
-folder with a folder of images for each class, or with two such trees `train` and `val`. All runs share OUT.
+--data is `digits`; an .npz file with train_images, test_images (uint8 [n, h, w, 3], square) and train_labels,
+test_labels (integers from 0); or a folder with a folder of images for each class, or with two such trees `train` and
+`val`. Runs of other networks, precisions and seeds may share OUT.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import copy
 import csv
 import time
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,9 @@ import pyq8
 from pyq8 import dfp
 from pyq8.datasets import dataset
 from pyq8.dfp.networks import NETWORKS, build
-from pyq8.errors import DataError
+from pyq8.errors import DataError, UsageError
+from pyq8.loaders.decode import decode
+from pyq8.loaders.image_file import find_images
 
 PIXEL_MEAN, PIXEL_STD = 127.5, 63.75
 CALIBRATION = 256
@@ -62,8 +66,10 @@ class Images(Dataset[tuple[Tensor, int]]):
 
     def _pixels(self, image: Any) -> np.ndarray[Any, Any]:
         if isinstance(image, Path):
-            with Image.open(image) as opened:
-                image = np.asarray(opened.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR))
+            try:
+                image = np.asarray(decode(image).resize((self.size, self.size), Image.Resampling.BILINEAR))
+            except DataError as error:
+                raise DataError(str(error).removesuffix(", or pass --skip-bad")) from None
         return np.asarray(image)
 
 
@@ -90,27 +96,49 @@ def read_digits() -> Data:
 
 
 def read_npz(path: Path) -> Data:
-    with np.load(path) as arrays:
-        missing = {f"{split}_{what}" for split in ("train", "test") for what in ("images", "labels")} - set(arrays)
-        if missing:
-            raise DataError(f"{path}: has no {', '.join(sorted(missing))}; it has {', '.join(arrays)}")
-        held = {name: arrays[name] for name in arrays}
-    size, channels = held["train_images"].shape[1], held["train_images"].shape[3]
+    try:
+        with np.load(path) as arrays:
+            held = {name: arrays[name] for name in arrays}
+    except Exception:  # of other files numpy raises nearly anything
+        raise DataError(
+            f"{path}: no readable .npz file; give digits, an .npz file or a folder of class folders"
+        ) from None
+    missing = {f"{split}_{what}" for split in ("train", "test") for what in ("images", "labels")} - set(held)
+    if missing:
+        raise DataError(f"{path}: has no {', '.join(sorted(missing))}; it has {', '.join(held)}")
+    shape = held["train_images"].shape
+    classes = len(np.unique(held["train_labels"]))
 
     def split(name: str, train: bool) -> Images:
-        return Images(list(held[f"{name}_images"]), held[f"{name}_labels"].tolist(), size, shift=train, mirror=train)
+        images, labels = held[f"{name}_images"], held[f"{name}_labels"]
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+            raise DataError(
+                f"{path}: {name}_images is {images.dtype} {list(images.shape)}; give uint8 [n, h, w, 1 or 3]"
+            )
+        if not len(images) or shape[1] != shape[2] or images.shape[1:] != shape[1:]:
+            raise DataError(f"{path}: {name}_images is {list(images.shape)}; give square images, all of one shape")
+        if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+            raise DataError(
+                f"{path}: {name}_labels is {labels.dtype} {list(labels.shape)}; give {len(images)} integers"
+            )
+        if labels.min() < 0 or labels.max() >= classes:
+            found = f"{labels.min()} to {labels.max()}"
+            raise DataError(
+                f"{path}: {name}_labels is {found}, of {classes} classes in training; count from 0 without gaps"
+            )
+        return Images(list(images), labels.tolist(), shape[1], shift=train, mirror=train)
 
-    return Data(split("train", True), split("test", False), int(held["train_labels"].max()) + 1, channels)
+    return Data(split("train", True), split("test", False), classes, shape[3])
 
 
 def read_folder(folder: Path, size: int) -> Data:
     """One tree of class folders gives every fifth image to the test."""
     trees = [folder / "train", folder / "val"] if (folder / "train").is_dir() else [folder]
-    classes = sorted(path.name for path in trees[0].iterdir() if path.is_dir())
+    classes = sorted(path.name for path in trees[0].iterdir() if path.is_dir() and path.name[0] != ".")
     found: list[list[tuple[Path, int]]] = []
     for tree in trees:
-        files = [(file, i) for i, name in enumerate(classes) for file in sorted((tree / name).glob("*.*"))]
-        found.append(files)
+        there = [(i, tree / name) for i, name in enumerate(classes) if (tree / name).is_dir()]
+        found.append([(file, i) for i, class_ in there for file in find_images(class_)])
     if len(trees) == 1:
         found = [[f for i, f in enumerate(found[0]) if i % 5], found[0][::5]]
     if not all(found):
@@ -129,7 +157,18 @@ def read(data: str, size: int) -> Data:
         return read_digits()
     if not Path(data).exists():
         raise DataError(f"{data}: no such file or folder; give digits, a .npz file or a folder of class folders")
-    return read_npz(Path(data)) if data.endswith(".npz") else read_folder(Path(data), size)
+    return read_folder(Path(data), size) if Path(data).is_dir() else read_npz(Path(data))
+
+
+def fingerprint(data: Data) -> str:
+    """What tells one data set from another."""
+    crc = 0
+    for part in (data.train, data.test):
+        crc = zlib.crc32(repr(part.labels).encode(), crc)
+        for image in part.images:
+            crc = zlib.crc32(image.name.encode() if isinstance(image, Path) else image.tobytes(), crc)
+    size = data.train.size
+    return f"{len(data.train)} + {len(data.test)} images of {size} pixels in {data.classes} classes ({crc:08x})"
 
 
 @torch.no_grad()
@@ -164,6 +203,28 @@ def train_epoch(
             bar.set_postfix(loss=f"{loss_sum / seen:.3f}", top1=f"{100 * right / seen:.1f}")
     seconds = time.perf_counter() - start
     return {"loss": loss_sum / seen, "train_top1": 100 * right / seen, "images_per_second": seen / seconds}
+
+
+def claim(run: Path, resume: bool) -> None:
+    """Leave no results of an earlier run beside those of this one."""
+    left = [file for file in map(run.with_suffix, (".pt", ".csv", ".onnx", ".int8.onnx")) if file.exists()]
+    if left and not (resume and run.with_suffix(".pt").exists()):
+        raise UsageError(f"{left[0]}: of an earlier run; continue that with --resume, delete it, or give another OUT")
+
+
+def read_checkpoint(path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """The state of a run with the same options."""
+    try:
+        saved: dict[str, Any] = torch.load(path)
+        before = saved["about"]
+    except Exception:  # of other files torch raises nearly anything
+        raise DataError(f"{path}: no readable checkpoint; delete it, or give another OUT") from None
+    for option, value in about.items():
+        if before.get(option) != value:
+            raise UsageError(
+                f"{path}: of a run with {option} {before.get(option)}, not {value}; give the same, or another OUT"
+            )
+    return saved
 
 
 @contextlib.contextmanager
@@ -243,9 +304,15 @@ def deploy(model: Path, data: Data) -> list[str]:
 @click.option("--data", default="digits", show_default=True, help="digits, an .npz file, or a folder")
 @click.option("--epochs", type=click.IntRange(1), default=12, show_default=True)
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True)
-@click.option("--lr", type=float, default=0.05, show_default=True, help="the highest of the one-cycle schedule")
+@click.option(
+    "--lr",
+    type=click.FloatRange(0, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="the highest of the one-cycle schedule",
+)
 @click.option("--size", type=click.IntRange(32), default=224, show_default=True, help="of the images of a folder")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=None, help="of torch and of the INT16 kernels")
 @click.option("--resume", is_flag=True, help="continue from the last epoch's checkpoint, to the same bytes")
 def main(
@@ -263,11 +330,13 @@ def main(
 ) -> None:
     if threads:
         torch.set_num_threads(threads)
-    out.mkdir(parents=True, exist_ok=True)
     run = out / f"{arch}-{precision}-{seed}"
     checkpoint = run.with_suffix(".pt")
     try:
+        claim(run, resume)
         images = read(data, size)
+        about = {"--epochs": epochs, "--batch": batch, "--lr": lr, "--data": fingerprint(images)}
+        out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(seed)
         net = build(arch, images.classes, images.train.size, images.channels)
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -277,9 +346,7 @@ def main(
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, epochs * steps(images, batch))
         rows: list[dict[str, float]] = []
         if resume and checkpoint.exists():
-            saved = torch.load(checkpoint)
-            if saved["schedule"]["total_steps"] != schedule.total_steps:
-                raise DataError(f"{checkpoint}: of a run with another --epochs, --batch or --data; give the same")
+            saved = read_checkpoint(checkpoint, about)
             net.load_state_dict(saved["net"])
             optimizer.load_state_dict(saved["optimizer"])
             schedule.load_state_dict(saved["schedule"])
@@ -291,13 +358,14 @@ def main(
             write_log(run.with_suffix(".csv"), rows)
             with beside(checkpoint) as partial:
                 state = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
-                torch.save({**state, "schedule": schedule.state_dict(), "rows": rows}, partial)
+                torch.save({**state, "schedule": schedule.state_dict(), "rows": rows, "about": about}, partial)
         print(f"{run.name}: top-1 {rows[-1]['test_top1']:.2f} after {len(rows)} epochs, log {run.with_suffix('.csv')}")
         print(plot(out, arch))
         export(net, run.with_suffix(".onnx"), images.test[0][0][None])
         print("\n".join(deploy(run.with_suffix(".onnx"), images)))
     except pyq8.Pyq8Error as error:
-        raise click.ClickException(str(error)) from None
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
 
 
 if __name__ == "__main__":

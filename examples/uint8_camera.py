@@ -1,6 +1,6 @@
 """From decoded pixels to the answer: FP32 with its preprocessing in numpy, against INT8 that takes the pixels.
 
-Install: pip install pyq8
+Install: pip install .          (in the folder of the repository)
 Run:     python examples/uint8_camera.py [FOLDER]                            the embedded network
          python examples/uint8_camera.py FOLDER MODEL.onnx PHOTOS PRESET     yours, INT8 written to FOLDER
 """

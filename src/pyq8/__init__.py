@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyq8.tuning.tune import tune
     from pyq8.types import Config, Plan, QParams
     from pyq8.verify.speed import time_models
+    from pyq8.workers.processes import Workers
 
 _HOME = {
     "Calibration": "pyq8.stats",
@@ -30,6 +31,7 @@ _HOME = {
     "QParams": "pyq8.types",
     "Result": "pyq8.result",
     "UsageError": "pyq8.errors",
+    "Workers": "pyq8.workers.processes",
     "check": "pyq8.api",
     "inspect": "pyq8.api",
     "quantize": "pyq8.api",
@@ -51,6 +53,7 @@ __all__ = [
     "QParams",
     "Result",
     "UsageError",
+    "Workers",
     "__version__",
     "check",
     "inspect",

@@ -14,7 +14,7 @@ from pyq8.types import INT8, UINT8, Array, QParams, QType
 SMALLEST_SCALE = 2.0**-63
 LARGEST_SCALE = float(np.finfo(np.float32).max) / 256
 BIAS_LIMIT = 2**30
-"""Half of int32 is left to the accumulator: 2^30 / (255 * 127), 33,155 products."""
+"""Half of int32; the other half is left to the accumulator, 2^30 / (255 * 127) = 33,155 products."""
 
 
 def choose_qparams(low: float, high: float, qtype: QType = UINT8) -> QParams:
@@ -28,6 +28,11 @@ def choose_qparams(low: float, high: float, qtype: QType = UINT8) -> QParams:
     step at most, so low and high are within half a step of it (a scale rounded down loses a little
     more at the top). A scale stays within [2^-63, float32 max / 256]: smaller ranges become zero,
     ranges of more than 255/256 float32 max saturate. The empty range (0, 0) gets scale 1.
+
+    >>> print(choose_qparams(-1.0, 3.0))
+    uint8 [-1.004, 2.996] zero_point=64
+    >>> print(choose_qparams(0.5, 3.0))
+    uint8 [0, 3] zero_point=0
 
     Args:
         low: smallest real value.
@@ -82,6 +87,9 @@ def quantize(x: Array, qparams: QParams) -> Array:
 
     The division is float32. The range is the qtype's: the whole of uint8, -127..127 of int8.
 
+    >>> quantize(np.array([-9, 0, 1.5, 3], np.float32), choose_qparams(-1.0, 3.0))
+    array([  0,  64, 160, 255], dtype=uint8)
+
     Args:
         x: real values, any shape.
         qparams: of an 8 or 16 bit type.
@@ -104,7 +112,11 @@ def quantize(x: Array, qparams: QParams) -> Array:
 
 
 def dequantize(q: Array, qparams: QParams) -> npt.NDArray[np.float32]:
-    """ONNX DequantizeLinear: x = float32(q - zero_point) * scale, the subtraction in int32."""
+    """ONNX DequantizeLinear: x = float32(q - zero_point) * scale, the subtraction in int32.
+
+    >>> dequantize(np.array([0, 64, 255], np.uint8), choose_qparams(0.0, 255.0))
+    array([  0.,  64., 255.], dtype=float32)
+    """
     centred = q.astype(np.int32) - _along_axis(qparams.zero_point, q, qparams)
     x: npt.NDArray[np.float32] = centred.astype(np.float32) * _along_axis(qparams.scale, q, qparams)
     return x
@@ -133,7 +145,7 @@ def quantize_bias(bias: Array, scale: npt.ArrayLike) -> npt.NDArray[np.int32]:
 
 
 def bias_floor(bias: Array, x_scale: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Smallest weight scales at which |bias| / (x_scale * w_scale) <= 2^30, so that no sum overflows.
+    """Smallest weight scales at which `|bias| / (x_scale * w_scale) <= 2^30`, so that no sum overflows.
 
     Rounded up by four parts in 2^24, which makes it hold for the float32 product of the scales too.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,17 @@ from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
 from pyq8.halves import compare_halves
 from pyq8.inference import input_specs
-from pyq8.loaders import PRESETS, Preprocess, open_loader
+from pyq8.loaders import Preprocess, open_loader
 from pyq8.metrics import Metric
 from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
+from pyq8.metrics.metric import Outputs
 from pyq8.model import load
-from pyq8.pixel_input import pixel_input, remembered_pixels, take_pixels
+from pyq8.pixel_input import pixel_input, same_input
 from pyq8.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
 from pyq8.rewrite import twin
-from pyq8.types import INT7, INT8, Config, QType
+from pyq8.types import INT7, INT8, Config, Feeds, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
 from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
 from pyq8.verify.baseline import Baseline, read_baseline
@@ -53,6 +55,7 @@ def quantize(
     color: str = "rgb",
     placement: str = Config.placement,
     effort: str = Config.effort,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Quantize an FP32 ONNX CNN to INT8.
@@ -77,6 +80,8 @@ def quantize(
         color: the order of their channels, "rgb" or "bgr".
         placement: "cost" leaves FP32 what is estimated faster there, "all" nothing that has an INT8 kernel.
         effort: how much work is put into accuracy: "fast", "default" or "best".
+        executor: where images are observed, like `pyq8.Workers(4)`; None for threads of this process. The model does
+            not depend on it.
         progress: called as images are done.
 
     Raises:
@@ -99,6 +104,7 @@ def quantize(
         pixels=pixels,
         progress=progress,
         clock=clock,
+        executor=executor,
     )
     plan = base.plan
     quantized = base.carry_out(plan)
@@ -142,7 +148,9 @@ def check(
     split: str = "val",
     seed: int | None = None,
     skip_bad: bool = False,
+    executor: Executor | None = None,
     progress: Progress | None = None,
+    watch: Callable[[Outputs, Feeds], None] | None = None,
 ) -> Verdict:
     """Judge a quantized model against its FP32 original on the same images.
 
@@ -150,15 +158,16 @@ def check(
         reference: path of the FP32 model.
         candidate: path of the quantized model.
         data: as for `quantize`.
-        metric: see `pyq8.verify.demand.Limits`; or a metric, to use once.
-        max_drop: likewise.
-        minimum: likewise.
-        confidence: likewise.
-        criterion: likewise.
+        metric: top1, top5, agreement, sqnr, cosine, map, map50, map-voc, "module:function" of your own, or a metric
+            to use once; None takes top1 where there are labels, agreement for classifiers without, else sqnr.
+        max_drop: what the metric may lose, in its unit: percentage points, or dB for sqnr against a baseline.
+        minimum: what sqnr (dB) or cosine must reach.
+        confidence: of the bounds that decide, above 0.5.
+        criterion: what fails: "bound", all of the interval is beyond the limit; "estimate", the measured value is.
         baseline: results of an accepted model, or the file that has them, to judge against instead of FP32.
-        min_int8: see `pyq8.verify.demand.Limits`.
-        min_speedup: likewise; timed at batch 1 as `time_models` does.
-        strict_speed: likewise.
+        min_int8: share of the convolutions that must run on INT8 kernels, 0 to 1.
+        min_speedup: how many times as fast as FP32 it must be; timed at batch 1 as `time_models` does.
+        strict_speed: a miss of `min_speedup` fails the gate instead of warning.
         truth: what mAP is measured against: "annotations", annotations.json of the folder `data`, or "fp32", what
             FP32 finds with a score of at least 0.5.
         detector: how to read the outputs, or the TOML file that says it; None guesses from their names.
@@ -167,7 +176,9 @@ def check(
         split: which rows of a labels.csv that has a `split` column.
         seed: as for `quantize`.
         skip_bad: as for `quantize`.
+        executor: where images are run, as for `quantize`; speed is measured here in any case.
         progress: called as images are done.
+        watch: called with the outputs of both models and their inputs, some images at a time.
 
     Raises:
         InputError: a model or the data cannot be used, or a metric raises.
@@ -180,11 +191,7 @@ def check(
     if asked is not None:
         check_limits(asked, limits, before is not None)
     fp32, int8 = load(reference), load(candidate, quantized=True)
-    pixels = remembered_pixels(int8)
-    if pixels is not None and input_specs(fp32) != input_specs(int8):
-        fp32 = take_pixels(fp32, pixels)
-        if preprocess is not None:
-            preprocess = pixels.strip(PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess)
+    fp32, preprocess = same_input(fp32, int8, preprocess)
     check_same_interface(fp32, int8)
     loader = open_loader(
         data,
@@ -196,7 +203,8 @@ def check(
         skip_bad=skip_bad,
     )
     digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
-    metrics, count = measure(fp32, int8, loader, asked, step(progress, "check", loader.total), digest.update)
+    watched = step(progress, "check", loader.total)
+    metrics, count = measure(fp32, int8, loader, asked, watched, digest.update, executor, watch)
     output, name = key = choose(metrics, name)
     if before is not None:
         before.check(name, output, digest.hexdigest(), str(baseline) if before is not baseline else "baseline")

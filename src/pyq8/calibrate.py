@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyq8 import cpu
 from pyq8.environment import DataDigest
 from pyq8.errors import DataError
 from pyq8.inference import batch_size, single, with_outputs
@@ -18,25 +18,30 @@ from pyq8.observers.collect import Collector
 from pyq8.ops import Fixed, find_rule
 from pyq8.ops.placement import Placement, place
 from pyq8.stats import Calibration, Half
-from pyq8.types import Array, Config, Feeds
+from pyq8.types import Config, Feeds
+from pyq8.workers.spread import Sessions, spread
 
 if TYPE_CHECKING:
     import onnx_ir as ir
-
-IMAGES = 2
-"""Under way at a time."""
 
 Progress = Callable[[int], None]
 """Called with the number of images done since the last call."""
 
 
-def calibrate(
-    model: ir.Model, batches: Iterable[Feeds], config: Config, progress: Progress | None = None
-) -> Calibration:
-    """Run every image once, alone, and observe it: statistics do not depend on batching or order.
+Halves = tuple[Half, Half]
 
-    Two images are under way at a time, each computed and observed by a thread of its own with half of the cores:
-    observing, which is single-threaded, then never leaves a core idle. No more than these two are held.
+
+def calibrate(
+    model: ir.Model,
+    batches: Iterable[Feeds],
+    config: Config,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Calibration:
+    """Run every image once, alone, and observe it: statistics do not depend on batching, order or workers.
+
+    Each image is computed and observed by one thread, as many side by side as there are cores, 8 at most: observing,
+    which is single-threaded, then never leaves a core idle.
 
     An image is counted in the half that the last bit of its digest says. Copies of it are in the same one.
 
@@ -45,64 +50,72 @@ def calibrate(
         batches: {input name: array [N, ...]}, N may vary.
         config: `observer` says whether histograms are needed.
         progress: called after every image.
+        executor: where images are observed; see `spread`.
 
     Raises:
         DataError: no image came, one made NaN or infinity, or a tensor was empty on all of them.
         ModelError: ONNX Runtime cannot run the model.
+        WorkerError: see `spread`.
     """
     from pyq8.model import sha256
-    from pyq8.sessions import model_session
 
-    placement = place(model)
-    histogram = OBSERVERS.get(config.observer).needs_histogram
-    halves = make_collectors(placement, histogram), make_collectors(placement, histogram)
-    names = list(halves[0])
-    workers = min(IMAGES, cpu.physical_cores())
-    session = model_session(with_outputs(model, names), spin=False, threads=cpu.physical_cores() // workers)
+    collectors = make_collectors(place(model), OBSERVERS.get(config.observer).needs_histogram)
     inputs = {v.name for v in model.graph.inputs}
-    outputs = [name for name in names if name not in inputs]
     size = batch_size(model)
     digest = DataDigest()
-    samples = [0, 0]
 
-    def observe(feeds: Feeds, chosen: list[int]) -> int:
-        computed = iter(session.run(outputs, feeds))
-        arrays: list[Array] = [feeds[name] if name in inputs else next(computed) for name in names]
-        for name, values in zip(names, arrays, strict=True):
-            if values.dtype == np.float32:
-                images = [values] if values.ndim == 0 or values.shape[0] % size else np.split(values, size)
-                for half, image in zip(chosen, images, strict=False):  # what fills the batch up is left out
-                    halves[half][name].update(image)
-        return len(chosen)
-
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future[int]] = deque()
-
-        def finish(left: int) -> None:
-            while len(pending) > left:
-                count = pending.popleft().result()
-                if progress is not None:
-                    progress(count)
-
+    def items() -> Iterator[tuple[int, tuple[Feeds, list[int]]]]:
         for feeds, count in single(batches, size):
             chosen = [digest.update({k: v[i : i + 1] for k, v in feeds.items()}) % 2 for i in range(count)]
-            for half in chosen:
-                samples[half] += 1
-            finish(workers - 1)
-            pending.append(pool.submit(observe, {k: v for k, v in feeds.items() if k in inputs}, chosen))
-        finish(0)
-    if not any(samples):
+            yield count, ({k: v for k, v in feeds.items() if k in inputs}, chosen)
+
+    halves = Half({}, 0), Half({}, 0)
+    observe = partial(_observe, collectors, size)
+    for counts, found in spread(executor, [with_outputs(model, collectors)], observe, items(), _merge):
+        halves = _merge(halves, found)
+        if progress is not None:
+            progress(sum(counts))
+    if not any(half.samples for half in halves):
         raise DataError("no calibration image came from the loader; give at least one")
-    first, second = (_half(c, count) for c, count in zip(halves, samples, strict=True))
-    for name in names:
-        if name not in first.stats and name not in second.stats:
+    for name in collectors:
+        if all(name not in half.stats for half in halves):
             raise DataError(f"tensor {name!r} was empty on every calibration image; give other images")
+    first, second = (Half({n: h.stats[n] for n in collectors if n in h.stats}, h.samples) for h in halves)
     return Calibration((first, second), sha256(model), digest.hexdigest())
+
+
+def _observe(
+    collectors: Mapping[str, Collector], size: int, sessions: Sessions, item: tuple[Feeds, list[int]]
+) -> Halves:
+    """The statistics of some images that are run at once; `chosen` says the half of each.
+
+    Args:
+        collectors: empty ones.
+        size: images that the model takes at a time; what fills them up is left out.
+        sessions: of the model, with all observed tensors as outputs.
+        item: (inputs, chosen).
+    """
+    feeds, chosen = item
+    outputs = [name for name in collectors if name not in feeds]
+    arrays: Feeds = {**feeds, **dict(zip(outputs, sessions[0].run(outputs, feeds), strict=True))}
+    halves = [{name: copy(empty) for name, empty in collectors.items()} for _ in range(2)]
+    for name in collectors:
+        values = arrays[name]
+        if values.dtype == np.float32:
+            images = [values] if values.ndim == 0 or values.shape[0] % size else np.split(values, size)
+            for half, image in zip(chosen, images, strict=False):
+                halves[half][name].update(image)
+    first, second = (_half(seen, chosen.count(i)) for i, seen in enumerate(halves))
+    return first, second
 
 
 def _half(collectors: Mapping[str, Collector], samples: int) -> Half:
     seen = {name: collector.stats() for name, collector in collectors.items()}
     return Half({name: stats for name, stats in seen.items() if stats is not None}, samples)
+
+
+def _merge(one: Halves, other: Halves) -> Halves:
+    return one[0] + other[0], one[1] + other[1]
 
 
 def make_collectors(placement: Placement, histogram: bool) -> dict[str, Collector]:

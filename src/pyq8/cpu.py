@@ -17,6 +17,8 @@ FLAGS = {
 }
 """Our name -> the flags of /proc/cpuinfo that it takes."""
 
+_share: int | None = None
+
 
 def cpu_name() -> str:
     """The processor's name, or its architecture where it does not say."""
@@ -49,6 +51,17 @@ def physical_cores() -> int:
         if "core id" in field and int(field["processor"]) in allowed:
             cores.add((field.get("physical id"), field["core id"]))
     return max(1, min(len(cores) or len(allowed), _quota() or len(allowed)))
+
+
+def take_share(cores: int) -> None:
+    """Tell this process that others compute on the same machine, and how many cores are for it."""
+    global _share
+    _share = cores
+
+
+def share() -> int:
+    """Cores that this process should keep busy with work of which the result does not depend on them."""
+    return min(_share or physical_cores(), physical_cores())
 
 
 def describe() -> str:

@@ -41,16 +41,26 @@ def file_sha256(path: str | Path, model: ir.Model) -> str:
         path: of the file.
         model: what was read from it.
     """
-    import onnx_ir as ir
-
-    tensors = (v.const_value for graph in model.graphs() for v in graph.initializers.values())
-    external = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
     digest = hashlib.sha256()
-    for file in (Path(path), *sorted(external)):
+    for file in model_files(path, model):
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def model_files(path: str | Path, model: ir.Model) -> list[Path]:
+    """The model file, and behind it those of its external data in the order of their names.
+
+    Args:
+        path: of the file.
+        model: what was read from it.
+    """
+    import onnx_ir as ir
+
+    tensors = (v.const_value for graph in model.graphs() for v in graph.initializers.values())
+    external = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    return [Path(path), *sorted(external)]
 
 
 def may_saturate(model: ir.Model) -> bool:

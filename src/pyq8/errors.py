@@ -9,6 +9,7 @@
         +-- CalibrationError   statistics of another model, or none
         +-- PlanError       a plan file, or an entry of it
         +-- OutputError     the result cannot be written
+        +-- WorkerError     the workers, or the cluster, that were to compute it
 
 The gate's verdicts are no errors: `Verdict.exit_code` is 0 passed, 1 failed, 4 inconclusive.
 The library raises; `pyq8.cli` alone prints and turns an error into an exit code.
@@ -51,3 +52,7 @@ class PlanError(InputError):
 
 class OutputError(InputError):
     """The result could not be written."""
+
+
+class WorkerError(InputError):
+    """Workers ended again and again, or cannot be reached."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,7 @@ def lay_groundwork(
     pixels: PixelInput | None,
     progress: Progress | None,
     clock: Clock,
+    executor: Executor | None = None,
 ) -> Groundwork:
     """Calibrate and plan; arguments and errors as those of `pyq8.quantize`.
 
@@ -119,6 +121,7 @@ def lay_groundwork(
         pixels: what the model is to take instead of floats.
         progress: likewise.
         clock: keeps the seconds of every stage.
+        executor: where images are run that do not wait for one another; see `pyq8.workers`.
     """
     PLACEMENTS.get(config.placement)
     effort = EFFORTS.get(config.effort)
@@ -148,10 +151,10 @@ def lay_groundwork(
         def images(count: int | None = effort.images) -> Iterable[Feeds]:
             return (feeds for feeds, _ in single(spool.feeds(count), size))
 
-        factors = find_factors(prepared, images(None), len(spool)) if effort.equalize else {}
+        factors = find_factors(prepared, images(None), len(spool), executor) if effort.equalize else {}
         prepared = equalize(prepared, factors)
         clock.lap("equalize")
-        calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)))
+        calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)), executor)
         clock.lap("calibrate")
         check_exact(original, prepared, kept[0])
         clock.lap("check")

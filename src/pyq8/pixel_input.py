@@ -160,3 +160,21 @@ def take_pixels(model: ir.Model, pixels: PixelInput) -> ir.Model:
     graph.insert_before(graph[0], nodes)
     value.replace_all_uses_with(nodes[-1].outputs[0], replace_graph_outputs=True)
     return model
+
+
+def same_input(
+    fp32: ir.Model, quantized: ir.Model, preprocess: Preprocess | str | None = None
+) -> tuple[ir.Model, Preprocess | str | None]:
+    """The FP32 model taking what the quantized one takes, and what is left to do to an image for both.
+
+    Args:
+        fp32: the original.
+        quantized: its quantized form; remembers whether it takes pixels.
+        preprocess: what was asked for, or the name of a preset.
+    """
+    pixels = remembered_pixels(quantized)
+    if pixels is None or input_specs(fp32) == input_specs(quantized):
+        return fp32, preprocess
+    if preprocess is not None:
+        preprocess = pixels.strip(PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess)
+    return take_pixels(fp32, pixels), preprocess

@@ -18,7 +18,7 @@ from pyq8.pixel_input import remembered_pixels, take_pixels
 from pyq8.plan import keep_float
 from pyq8.plan_file import PlanFile, read_plan
 from pyq8.plan_fit import fit_plan, scale_channels
-from pyq8.provenance import FLOAT_NODES, VERSION, float_groups, remembered_preprocess
+from pyq8.provenance import VERSION, of_plan, remembered_preprocess
 from pyq8.result import Result
 from pyq8.rewrite import FORMATS, check_format, rewrite, twin
 from pyq8.stats import Calibration, Half
@@ -82,7 +82,7 @@ def replay(
         raise UsageError(f"{model}: no node is left in INT8; exclude less, or add nodes to int8_nodes in {plan}")
     clock.lap("plan")
     quantized = rewrite(prepared, found, config.format)
-    quantized.metadata_props.update({VERSION: __version__, FLOAT_NODES: float_groups(found)})
+    quantized.metadata_props.update({VERSION: __version__, **of_plan(found)})
     clock.lap("rewrite")
     kept: list[Batch] = []
     skipped: tuple[str, ...] = ()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from pyq8._version import __version__
 from pyq8.loaders import Loader, Preprocess
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 FALLBACK = "pyq8.fallback"
 """Key of the metadata of a model with regions: its QDQ twin, relative to its folder."""
-VERSION, FLOAT_NODES = "pyq8.version", "pyq8.float_nodes"
+VERSION, FLOAT_NODES, FACTORS = "pyq8.version", "pyq8.float_nodes", "pyq8.channel_factors"
 """Keys of the metadata: what follows from pyq8 and from the plan, not from the images."""
 
 
@@ -33,12 +37,29 @@ def remembered_reasons(model: ir.Model) -> dict[str, str]:
     return {name: reason for reason, names in groups.items() for name in names}
 
 
-def float_groups(plan: Plan) -> str:
-    """Reason -> names of the nodes that stay FP32 for it, as JSON; `remembered_reasons` reads it back."""
+def remembered_factors(model: ir.Model) -> dict[str, npt.NDArray[np.float32]]:
+    """Tensor name -> what its channels were scaled by before the model was quantized (equalization)."""
+    bundles = json.loads(model.metadata_props.get(FACTORS, "[]"))
+    arrays = [(names, np.frombuffer(base64.b64decode(text), "<f4")) for names, text in bundles]
+    return {name: array for names, array in arrays for name in names}
+
+
+def of_plan(plan: Plan) -> dict[str, str]:
+    """What of the metadata follows from the plan; `remembered_reasons` and `remembered_factors` read it back.
+
+    Reason -> names of the nodes that stay FP32 for it; and for each list of tensors with the same channel factors
+    [names, their float32 in base64], where there are any.
+    """
     groups: dict[str, list[str]] = {}
     for name, reason in plan.float_nodes.items():
         groups.setdefault(reason, []).append(name)
-    return json.dumps(groups)
+    bundles: dict[bytes, list[str]] = {}
+    for name, factors in plan.channel_factors.items():
+        bundles.setdefault(factors.astype("<f4").tobytes(), []).append(name)
+    found = {FLOAT_NODES: json.dumps(groups)}
+    if bundles:
+        found[FACTORS] = json.dumps([[names, base64.b64encode(raw).decode()] for raw, names in bundles.items()])
+    return found
 
 
 def provenance(
@@ -55,7 +76,7 @@ def provenance(
         "pyq8.samples": str(calibration.samples),
         "pyq8.data_sha256": calibration.data_sha256,
         "pyq8.model_sha256": calibration.model_sha256,
-        FLOAT_NODES: float_groups(plan),
+        **of_plan(plan),
     }
     if loader.preprocess is not None:
         found["pyq8.preprocess"] = json.dumps(loader.preprocess.preprocess.to_json())

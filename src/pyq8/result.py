@@ -12,7 +12,7 @@ from pyq8.errors import UsageError
 from pyq8.model import save, sha256
 from pyq8.passes import PassResult
 from pyq8.plan_file import PlanFile
-from pyq8.provenance import FALLBACK, FLOAT_NODES
+from pyq8.provenance import FALLBACK, of_plan
 from pyq8.rewrite import REGIONS, rewrite
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
@@ -79,7 +79,8 @@ class Result:
         Raises:
             OutputError: it cannot be written.
         """
-        metadata = {k: v for k, v in self.model.metadata_props.items() if k.startswith("pyq8.") and k != FLOAT_NODES}
+        follows = of_plan(self.plan)
+        metadata = {k: v for k, v in self.model.metadata_props.items() if k.startswith("pyq8.") and k not in follows}
         PlanFile(self.plan, sha256(self.prepared), self.config.format, metadata).save(path)
 
     def to_json(self) -> dict[str, Any]:

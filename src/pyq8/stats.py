@@ -191,6 +191,10 @@ class Half:
     stats: Mapping[str, TensorStats]
     samples: int
 
+    def __add__(self, other: Half) -> Half:
+        both = {name: self.stats[name] + other.stats[name] for name in self.stats if name in other.stats}
+        return Half({**self.stats, **other.stats, **both}, self.samples + other.samples)
+
     def to_json(self) -> dict[str, Any]:
         """A dict that `from_json` reads back bit for bit."""
         return {"samples": self.samples, "stats": {name: s.to_json() for name, s in self.stats.items()}}
@@ -218,9 +222,8 @@ class Calibration:
     @cached_property
     def stats(self) -> Mapping[str, TensorStats]:
         """Tensor name -> statistics over all images."""
-        first, second = (half.stats for half in self.halves)
-        both = {name: first[name] + second[name] for name in first if name in second}
-        return {**first, **second, **both}
+        first, second = self.halves
+        return (first + second).stats
 
     @property
     def samples(self) -> int:

@@ -47,6 +47,9 @@ QTYPES = {t.name: t for t in (UINT8, INT8, INT7, INT32)}
 class QParams:
     """real = scale * (q - zero_point).
 
+    >>> QParams(np.float32(0.5), np.int32(10), UINT8).range
+    (-5.0, 122.5)
+
     Args:
         scale: float32, shape () per tensor or (C,) per channel, positive.
         zero_point: int32 of the same shape.

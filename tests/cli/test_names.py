@@ -30,7 +30,19 @@ def test_the_names_are_those_that_there_are(written: names.Names, there: Iterabl
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_option_that_takes_a_path_says_so_to_click(command: str) -> None:
-    paths = ("FILE", "FILE.toml", "FILE.html", "PATH", "OUT", "FOLDER", "MODEL", "MODEL...", "FP32", "INT8")
+    paths = (
+        "FILE",
+        "FILE.toml",
+        "FILE.html",
+        "PATH",
+        "OUT",
+        "FOLDER",
+        "MODEL",
+        "MODEL...",
+        "MODEL|FOLDER|BATCH.toml",
+        "FP32",
+        "INT8",
+    )
     for param in load_command(command).params:
         if param.metavar in paths:
             assert isinstance(param.type, click.Path), param.name

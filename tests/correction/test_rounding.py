@@ -59,3 +59,16 @@ def test_inputs_that_never_vary_leave_the_nearest_codes() -> None:
     codes = round_rows(weights, np.zeros((1, 20, 20), np.float32), 127)
 
     np.testing.assert_array_equal(codes, np.rint(weights))
+
+
+def test_what_rounding_left_of_inputs_that_hardly_vary_gives_the_nearest_codes_and_spares_other_groups() -> None:
+    rng = np.random.default_rng(7)
+    weights = rng.uniform(-127.9, 127.9, (2, 3, 20))
+    moment = correlated(rng, 2, 20)
+    noise = rng.standard_normal((20, 20)).astype(np.float32) * np.float32(1e-7)
+    moment[1] = noise + noise.T  # neither positive nor anything else
+
+    codes = round_rows(weights, moment, 127)
+
+    np.testing.assert_array_equal(codes[1], np.clip(np.rint(weights[1]), -127, 127))
+    np.testing.assert_array_equal(codes[:1], round_rows(weights[:1], moment[:1], 127))

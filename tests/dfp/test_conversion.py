@@ -131,6 +131,7 @@ def test_a_layer_that_is_skipped_may_have_any_weights() -> None:
         ({"first": "int8"}, "first='int8': known are fp32, dfp16"),
         ({"last": "FP32"}, "last='FP32'"),
         ({"skip": ["layer4*"]}, "skip='layer4*' matches no"),
+        ({"bits": 13}, "bits=13: give pyq8.dfp.Bits(activation=13"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
@@ -142,11 +143,41 @@ def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
 def test_wrong_bits_are_refused() -> None:
     with pytest.raises(UsageError, match="16 magnitude bits"):
         dfp.Bits(gradient=16)
+    fraction: Any = 12.5
+    with pytest.raises(UsageError, match=r"12\.5 magnitude bits: .* a whole number from 2 to 15"):
+        dfp.Bits(fraction)
+
+
+@pytest.mark.parametrize("function", [dfp.convert, dfp.revert, dfp.summary])
+def test_what_is_no_module_is_refused(function: Callable[[Any], Any]) -> None:
+    with pytest.raises(UsageError, match=rf"^pyq8\.dfp\.{function.__name__} takes a torch module, not str$"):
+        function("net")
 
 
 def test_a_network_without_such_layers_is_refused() -> None:
     with pytest.raises(UsageError, match="no Conv2d or Linear"):
         dfp.convert(nn.Sequential(nn.BatchNorm2d(3)))
+    with pytest.raises(UsageError, match=r"is left to convert: the first convolution; first='dfp16' converts it$"):
+        dfp.convert(nn.Conv2d(3, 4, 3))
+
+
+@pytest.mark.parametrize("lazy", [nn.LazyConv2d(4, 3), nn.LazyLinear(4)])
+@pytest.mark.filterwarnings("ignore:Lazy modules are a new feature:UserWarning")  # torch's own
+def test_weights_without_a_shape_are_refused(lazy: nn.Module) -> None:
+    with pytest.raises(ModelError, match=r"^2: its weight has no shape yet; give the module a batch before convert$"):
+        dfp.convert(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), lazy))
+
+
+def test_a_parametrization_of_an_int16_layer_must_go_before_the_layer_is_reverted() -> None:
+    net, x = dfp.convert(small_net()).eval(), noise(2, 3, 8, 8)
+    wanted = net(x)
+    nn.utils.parametrizations.weight_norm(net[3])  # type: ignore[index]
+    for change in (dfp.convert, dfp.revert):
+        with pytest.raises(ModelError, match=r"^3: is a ParametrizedDfpConv2d; call .*remove_parametrizations first"):
+            change(net)
+    assert torch.allclose(net(x), wanted, atol=1e-3)
+    nn.utils.parametrize.remove_parametrizations(net[3], "weight")  # type: ignore[index]
+    assert torch.allclose(dfp.revert(net)(x), wanted, atol=1e-2)
 
 
 def test_checkpoints_move_both_ways() -> None:
@@ -175,3 +206,23 @@ def test_an_exporter_is_told_to_revert(fuse: bool | None, first: str, tmp_path: 
     net = dfp.convert(small_net(), skip=["3", "6"] if fuse is None else [], fuse=bool(fuse)).eval()
     with pytest.raises(UsageError, match=rf"{first}: an INT16 layer is neither exported.*pyq8\.dfp\.revert"):
         torch.onnx.export(net, (noise(2, 3, 8, 8),), str(tmp_path / "net.onnx"), dynamo=False)
+
+
+TRACERS: dict[str, Callable[[nn.Module], Any]] = {
+    "torch.jit.trace": lambda net: torch.jit.trace(net, noise(2, 3, 8, 8)),  # type: ignore[no-untyped-call]
+    "torch.jit.script": torch.jit.script,
+    "torch.fx": torch.fx.symbolic_trace,
+    "torch.compile": lambda net: torch.compile(net, backend="eager")(noise(2, 3, 8, 8)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute:UserWarning")  # torch's own
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("tracer", TRACERS)
+def test_tracers_and_compilers_are_told_to_revert(tracer: str, fuse: bool) -> None:
+    net = dfp.convert(small_net(), fuse=fuse).eval()
+    with pytest.raises(UsageError) as caught:
+        TRACERS[tracer](net)
+    assert str(caught.value).startswith("3: an INT16 layer is neither exported nor compiled; call pyq8.dfp.revert(")
+    assert "\n" not in str(caught.value)
+    net(noise(2, 3, 8, 8))  # and nothing has changed

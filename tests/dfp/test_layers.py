@@ -212,12 +212,25 @@ def count_quantizations(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]
 def test_layers_that_read_the_same_tensor_share_its_integers(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = converted(nn.Conv2d(4, 6, 3, bias=False)), converted(nn.Conv2d(4, 6, 1, bias=False))
     shapes = count_quantizations(monkeypatch)
-    x = noise(2, 4, 6, 6)
+    x = torch.relu(noise(2, 4, 6, 6).requires_grad_())
     one(x), other(x)
     assert shapes.count((2, 6, 6, 4)) == 1
     before = one(x)
     x.mul_(2)
     assert torch.equal(one(x), before * 2), "the integers of the old values were used"
+
+
+@pytest.mark.parametrize("wants_gradient", [False, True])
+def test_images_that_change_behind_torch_s_back_are_read_again(wants_gradient: bool) -> None:
+    buffer = np.zeros((2, 6), np.float32)
+    x = torch.from_numpy(buffer).requires_grad_(wants_gradient)
+    layer = converted(nn.Linear(6, 4, bias=False))
+    for seen in (x, x.view(2, 6)):
+        for value in (1, 2):
+            buffer[:] = value
+            assert torch.equal(layer(seen), layer(torch.full((2, 6), float(value))))
+        x.data.mul_(2)
+        assert torch.equal(layer(seen), layer(torch.full((2, 6), 4.0)))
 
 
 def test_a_convolution_and_a_linear_layer_may_read_the_same_tensor() -> None:
@@ -338,6 +351,24 @@ def test_other_types_are_refused() -> None:
         converted(nn.Linear(3, 4))(torch.zeros(2, 3, dtype=torch.float64))
     with pytest.raises(UsageError, match=r"0: its weight is torch\.bfloat16"):
         converted(nn.Linear(3, 4)).bfloat16()(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize(
+    "x, found",
+    [(torch.eye(3).to_sparse(), "torch.sparse_coo"), (torch.eye(3).to_mkldnn(), "torch._mkldnn"), ([0], "list")],
+)
+def test_what_is_no_dense_tensor_is_refused(x: Any, found: str) -> None:
+    with pytest.raises(UsageError, match=f"^0: its input is {found}; INT16 layers take dense torch tensors$"):
+        converted(nn.Linear(3, 4))(x)
+
+
+def test_a_layer_alone_is_called_the_module_itself_and_bad_data_no_diverged_training() -> None:
+    layer = dfp.convert(nn.Linear(3, 4), last="dfp16").eval()
+    assert dfp.summary(layer).layers[0].name == "the module itself"
+    with pytest.raises(DataError) as caught:
+        layer(torch.full((1, 3), math.nan))
+    assert str(caught.value).startswith("the module itself: its input holds NaN or infinity; look at the data")
+    assert "diverged" not in str(caught.value)
 
 
 def test_second_derivatives_are_refused_rather_than_wrong() -> None:

@@ -22,6 +22,11 @@ def block(
     return [conv, norm or nn.BatchNorm2d(cout), *([nn.ReLU(inplace=True)] if act else [])]
 
 
+def twice(conv: nn.Module, norm: nn.Module, relu: nn.Module) -> nn.Sequential:
+    """Every module at two places, in the sequence and in one within it."""
+    return nn.Sequential(conv, norm, relu, nn.Sequential(conv, norm, relu), nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6), relu)
+
+
 NETWORKS: dict[str, Callable[[], nn.Sequential]] = {
     "one": lambda: nn.Sequential(*block(4, 6)),
     "chain": lambda: nn.Sequential(*block(4, 6), *block(6, 5), *block(5, 8, act=False)),
@@ -33,6 +38,7 @@ NETWORKS: dict[str, Callable[[], nn.Sequential]] = {
         *block(4, 6, norm=nn.BatchNorm2d(6, track_running_stats=False)), *block(6, 6)
     ),
     "cumulative": lambda: nn.Sequential(*block(4, 6, norm=nn.BatchNorm2d(6, momentum=None))),
+    "shared": lambda: twice(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True)),
 }
 
 
@@ -113,6 +119,15 @@ def test_names_weights_and_slices_are_those_of_torch() -> None:
     assert type(dfp.revert(fused)[0]) is nn.Sequential  # type: ignore[index]
 
 
+def test_reverted_modules_that_are_shared_compute_what_they_did() -> None:
+    net = made("shared").eval()
+    fused = int16(net, fuse=True)
+    x = noise(2, 4, 8, 8)
+    y = fused(x)
+    assert torch.allclose(dfp.revert(fused)(x), y, atol=1e-2)
+    assert torch.allclose(fused(x), net(x), atol=1e-5)
+
+
 def test_hooks_see_every_layer() -> None:
     net = int16(made("chain"), fuse=True)
     wanted = net(noise(6, 4, 8, 8))
@@ -153,6 +168,23 @@ def test_what_is_not_finite_is_refused_by_name() -> None:
     net = int16(made("chain"), fuse=True)
     with pytest.raises(DataError, match=r"^6: the gradient of its output holds NaN or infinity"):
         torch.autograd.backward(net(noise(2, 4, 8, 8)).sum() * torch.inf)
+
+
+@pytest.mark.parametrize("where", ["weight", "bias", "running_mean", "running_var"])
+def test_nan_of_a_normalization_is_nan_behind_the_relu_as_in_torch(where: str) -> None:
+    net = made("one").eval()
+    getattr(net[1], where).detach()[2] = torch.nan
+    x = noise(2, 4, 8, 8)
+    assert torch.equal(int16(net, fuse=True)(x).isnan(), net(x).isnan())
+    assert net(x).isnan().any()
+
+
+def test_a_gradient_that_is_nan_is_refused_with_running_statistics_too() -> None:
+    y = int16(made("one").eval(), fuse=True)(noise(2, 4, 8, 8))
+    dy = torch.ones_like(y)
+    dy[tuple(y.detach().nonzero()[0])] = torch.nan
+    with pytest.raises(DataError, match=r"^0: the gradient of its output holds NaN"):
+        y.backward(dy)
 
 
 def test_one_value_a_channel_has_no_variance() -> None:

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pyq8 import dfp
 from tests.dfp.digits import Training, digits_net
-from tests.dfp.networks import noise, small_net
+from tests.dfp.networks import converted, noise, small_net
 
 SPREAD = 4.0
 """Points of accuracy that seeds of FP32 differ by, on 100 test images."""
@@ -57,6 +57,27 @@ def test_the_same_seed_gives_the_same_bytes_and_the_reference_too(monkeypatch: p
     assert same(runs[0], runs[1])
     assert same(runs[0], runs[2])
     assert not same(runs[0], small_net())
+
+
+def test_one_thread_and_two_give_the_same_bytes_in_every_int16_layer() -> None:
+    runs = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found = []
+        for layer, shape in (
+            (nn.Conv2d(16, 24, 3, padding=1), (4, 16, 40, 40)),
+            (nn.Conv2d(16, 16, 3, padding=1, groups=16), (4, 16, 40, 40)),
+            (nn.Linear(40, 24), (4, 16, 40, 40)),
+        ):
+            with torch.no_grad():
+                for seed, parameter in enumerate(layer.parameters()):
+                    parameter.copy_(noise(*parameter.shape, seed=seed))
+            converted(layer)
+            x = noise(*shape).requires_grad_()
+            y = layer(x)
+            found += [y, *torch.autograd.grad(y, [x, layer.weight], noise(*y.shape, seed=1))]
+        runs.append([tensor.detach().numpy().tobytes() for tensor in found])
+    assert runs[0] == runs[1]
 
 
 def test_training_resumes_from_a_checkpoint_to_the_same_bytes(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,34 @@ def test_what_is_not_finite_reaches_the_mean() -> None:
         with np.errstate(invalid="ignore"):
             mean = n.moments(x)[0]
         assert np.isfinite(mean).tolist() == [True, True, True, False, True]
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("rectify", [False, True])
+@pytest.mark.parametrize("where", ["x", "mean", "factor", "shift"])
+def test_nan_stays_nan(where: str, rectify: bool) -> None:
+    for channels in (5, 64):
+        x, norm = numbers(300, channels), normalization(channels, rectify)
+        (x[200] if where == "x" else getattr(norm, where))[3] = np.nan
+        y, _ = n.normalize(x, norm)
+        assert y is not None
+        with np.errstate(invalid="ignore"):
+            exact = (x - norm.mean) * norm.factor + norm.shift
+        assert np.array_equal(np.isnan(y), np.isnan(exact))
+        assert np.isnan(y).any()
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("rectify", [False, True])
+def test_a_gradient_that_is_nan_reaches_the_sums(rectify: bool) -> None:
+    for channels in (5, 64):
+        x, dy, norm = numbers(300, channels), numbers(300, channels, 5), normalization(channels, rectify)
+        dy[norm.at(x)[:, 3].argmax(), 3] = np.nan
+        assert np.flatnonzero(np.isnan(n.backward_sums(dy, x, norm)[1])).tolist() == [3]
+        norm.shift[1] = np.nan  # torch's ReLU lets the gradient of NaN through
+        assert np.array_equal(
+            n.backward_sums(dy, x, norm)[0][1], n.backward_sums(dy, x, replace(norm, rectify=False))[0][1]
+        )
 
 
 def test_other_layouts_are_refused() -> None:

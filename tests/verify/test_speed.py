@@ -20,6 +20,7 @@ TEXT = """
 <ir_version: 8, opset_import: ["": 17]>
 g (float[N, 3, H, W] x) => (float[N, 3, H, W] y) { y = Relu (x) }
 """
+TWICE = "z = Identity (x) y = Relu (z)"
 
 
 @pytest.fixture
@@ -77,6 +78,22 @@ def test_real_models_are_timed_in_their_own_processes(model: Path) -> None:
     assert set(report.versions) == {"pyq8", "numpy", "onnxruntime"}
     assert [len(p.nodes) for p in report.profiles] == [1, 1] and len(report.comparisons) == 1
     assert SpeedReport.from_json(json.loads(json.dumps(report.to_json()))) == report
+
+
+def test_a_model_runs_as_far_optimized_as_it_is_asked(model: Path) -> None:
+    model.write_bytes(onnx.parser.parse_model(TEXT.replace("y = Relu (x)", TWICE)).SerializeToString())
+
+    report = time_models(
+        [model, model], threads=1, rounds=1, seconds=0, size=(8, 8), optimize=["off", "all"], profile=True
+    )
+
+    assert [len(profile.nodes) for profile in report.profiles] == [2, 1]
+
+
+@pytest.mark.parametrize("levels", ["most", ["all"], ["all", "most"]])
+def test_a_level_that_is_none_is_refused(model: Path, levels: Any) -> None:
+    with pytest.raises(UsageError, match="one of all, extended, basic, off for all models, or one a model"):
+        time_models([model, model], optimize=levels)
 
 
 def test_ratios_are_taken_within_a_round(model: Path, other: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ COMMANDS = {
     "quantize": "quantize an FP32 ONNX CNN to INT8",
     "tune": "quantize, and return to FP32 the nodes that lose too much",
     "check": "compare a quantized model with its original; the gate for CI",
+    "report": "the same as one HTML page: every node, range, time and the worst images",
+    "compare": "two JSON files of a command, side by side",
     "bench": "time models against each other",
     "inspect": "show which kernel runs every node on this machine, or which layers lose most",
     "kernels": "time the INT16 kernels of training",

@@ -8,7 +8,15 @@ import click
 
 from pyq8.cli import names
 from pyq8.cli.level import say
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, give_way, json_option
+from pyq8.cli.options import (
+    check_data_options,
+    data_options,
+    find_preprocess,
+    give_way,
+    json_option,
+    open_executor,
+    worker_options,
+)
 from pyq8.cli.output import check_writable, progress_bars, write_json
 from pyq8.cli.style import verdict as coloured
 from pyq8.errors import UsageError
@@ -83,6 +91,7 @@ if TYPE_CHECKING:
     help="How to read a detector's outputs: raw SSD heads, other names.",
 )
 @click.option("--junit", "junit_file", type=names.PATH, metavar="FILE", help="Write the verdict as JUnit XML.")
+@worker_options
 @json_option
 def command(
     fp32: str,
@@ -107,6 +116,8 @@ def command(
     truth: str,
     detector: str | None,
     junit_file: str | None,
+    workers: int | None,
+    dask: str | None,
     json_file: str | None,
 ) -> int:  # fmt: skip
     """Compare a quantized model with its FP32 original on the same images.
@@ -128,7 +139,7 @@ def command(
     check_data_options(data, preset, preprocess_file, split, skip_bad)
     for file in (json_file, junit_file, baseline):
         check_writable(file, fp32, int8)
-    with progress_bars() as progress:
+    with open_executor(workers, dask) as executor, progress_bars() as progress:
         verdict = api.check(
             fp32,
             int8,
@@ -149,6 +160,7 @@ def command(
             split=split or "val",
             seed=seed,
             skip_bad=skip_bad,
+            executor=executor,
             progress=progress,
         )
     if json_file != "-":

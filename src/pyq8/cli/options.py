@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,6 +61,37 @@ def data_options(command: F) -> F:
     for option in reversed(_DATA):
         command = option(command)
     return command
+
+
+def worker_options(command: F) -> F:
+    """Who computes."""
+    command = click.option("--dask", metavar="ADDRESS", help="Compute on the workers of a Dask scheduler.")(command)
+    return click.option(
+        "--workers", type=click.IntRange(min=1), metavar="N", help="Compute in N processes; lost ones are replaced."
+    )(command)
+
+
+@contextmanager
+def open_executor(workers: int | None, dask: str | None) -> Iterator[Executor | None]:
+    """Who was asked to compute; None for this process.
+
+    Raises:
+        UsageError: both were asked.
+        WorkerError: the cluster cannot be used.
+    """
+    from pyq8.workers.cluster import dask_cluster
+    from pyq8.workers.processes import Workers
+
+    if workers is not None and dask is not None:
+        raise UsageError("--workers and --dask exclude each other; give one")
+    if dask is not None:
+        with dask_cluster(dask) as cluster:
+            yield cluster
+    elif workers is not None:
+        with Workers(workers) as processes:
+            yield processes
+    else:
+        yield None
 
 
 def json_option(command: F) -> F:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from pyq8.cli.level import detail, quiet
 from pyq8.errors import OutputError, UsageError
@@ -85,6 +87,21 @@ def progress_bars() -> Iterator[Progress]:
     finally:
         for bar in bars.values():
             bar.close()
+
+
+def command_line(context: click.Context) -> str:
+    """What the user typed, with every option by its long name."""
+    words = context.command_path.split()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[name]
+        values = value if isinstance(value, tuple) else (value,)
+        for one in values:
+            flags = [parameter.opts[-1]] if isinstance(parameter, click.Option) else []
+            words += flags if one is True else [*flags, str(one)]
+    return shlex.join(words)
 
 
 def mib(path: str | Path) -> str:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from pyq8.cli import names
+from pyq8.cli.asked import check_asked, do_asked, find_doubts
 from pyq8.cli.level import tell_path, warn
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
-from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.options import data_options, find_preprocess, json_option, open_executor, worker_options
+from pyq8.cli.output import progress_bars, write_json
+from pyq8.cli.report import check_report, write_report
 from pyq8.cli.result import show, show_details
-from pyq8.errors import UsageError
-
-DECIDED = ("samples", "observer", "target", "placement", "effort", "input_", "layout", "color")
-"""What a plan says already."""
-OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
 
 
 @click.command("quantize")
-@click.argument("model", type=names.MODEL, metavar="MODEL")
+@click.argument("model", type=names.MODEL, metavar="MODEL|FOLDER|BATCH.toml")
 @click.option("--calib", type=names.PATH, help="Images (folder) or arrays (.npz, .npy).")
-@click.option("-o", "--output", type=names.PATH, metavar="OUT", help="Default: MODEL with .int8.onnx.")
+@click.option(
+    "-o",
+    "--output",
+    type=names.PATH,
+    metavar="OUT",
+    help="Default: MODEL with .int8.onnx; a folder for several models.",
+)
 @data_options
 @click.option(
     "--observer",
@@ -76,124 +78,44 @@ OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
     metavar="FILE",
     help="Replay a plan instead of calibrating; --calib, if given, only compares with FP32.",
 )
+@click.option(
+    "--report",
+    type=names.PATH,
+    metavar="FILE.html",
+    help="Write what was found, on the calibration images, as an HTML page.",
+)
+@worker_options
 @json_option
 @click.pass_context
-def command(
-    context: click.Context,
-    model: str,
-    calib: str | None,
-    output: str | None,
-    preset: str | None,
-    preprocess_file: str | None,
-    samples: int | None,
-    split: str | None,
-    seed: int | None,
-    skip_bad: bool,
-    observer: str,
-    format_: str,
-    fallback: str | None,
-    target: str,
-    input_: str,
-    layout: str,
-    color: str,
-    placement: str,
-    effort: str,
-    exclude: tuple[str, ...],
-    save_plan: str | None,
-    plan: str | None,
-    json_file: str | None,
-) -> None:  # fmt: skip
+def command(context: click.Context, /, model: str, json_file: str | None, **options: Any) -> int:
     """Quantize an FP32 ONNX CNN to INT8, from a folder of images, without retraining.
+
+    A folder of models, or a list of them in TOML, is quantized one after another, or one a worker; a model that fails
+    does not stop the others, and the exit code is 3.
 
     \b
     pyq8 quantize resnet50.onnx --calib photos/ --preset imagenet
+    pyq8 quantize models/ --calib photos/ --preset imagenet -o out/ --workers 2
     """
-    from pyq8 import api
-    from pyq8 import replay as replay_plan
-    from pyq8.pixel_input import pixel_input
-    from pyq8.provenance import remembered_preprocess
-    from pyq8.rewrite import REGIONS, check_format
+    from pyq8.cli.batch import is_batch, quantize_batch
 
-    out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
-    if Path(out).resolve() == Path(model).resolve():
-        raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
-    check_format(format_)
-    if fallback is not None and format_ != REGIONS:
-        raise UsageError(f"--fallback {fallback}: only --format {REGIONS} needs one; leave it out")
-    check_writable(out)
-    check_writable(json_file, model, out)
-    check_writable(save_plan, model, out)
-    check_writable(fallback, model, out)
-    how = (None, None) if input_ == "uint8" else (preset, preprocess_file)  # there the normalization is for the model
-    if calib is not None:
-        check_data_options(calib, *how, split, skip_bad)
-    preprocess = find_preprocess(preset, preprocess_file)
-    if plan is not None:
-        given = _check_replay(context, calib)
-        with progress_bars() as progress:
-            result = replay_plan(
-                model,
-                plan,
-                calib,
-                exclude=exclude,
-                format=format_ if "format_" in given else None,
-                preprocess=preprocess,
-                split=split or "calib",
-                seed=seed,
-                skip_bad=skip_bad,
-                progress=progress,
-            )
-    elif calib is None:
-        raise UsageError("--calib is missing: give images to calibrate on, or --plan FILE")
-    else:
-        pixel_input(input_, layout, color, preprocess)
-        with progress_bars() as progress:
-            result = api.quantize(
-                model,
-                calib,
-                preprocess=preprocess,
-                samples=samples or 100,
-                split=split or "calib",
-                seed=seed,
-                skip_bad=skip_bad,
-                observer=observer,
-                format=format_,
-                target=target,
-                placement=placement,
-                effort=effort,
-                exclude=exclude,
-                input=input_,
-                layout=layout,
-                color=color,
-                progress=progress,
-            )
-    result.save(out, fallback)
-    if save_plan is not None:
-        result.save_plan(save_plan)
-    used = remembered_preprocess(result.model)
-    if calib is not None and preprocess is None and Path(calib).is_dir() and (plan is None or used is None):
-        said = f" ({used})" if used else ""
-        warn(f"preprocessing was guessed{said}; say --preset or --preprocess if it is wrong")
-    kept = next((p.refused for p in result.passes if p.name == "fold_pixels" and not p.changed), {})
-    for reason in kept.values():
-        warn(f"normalization stays FP32, in front of the first convolution: {reason}")
+    if is_batch(model):
+        return quantize_batch(context)
+    out, report = check_asked(context), options["report"]
+    if report is not None:
+        check_report(options["calib"])
+    with open_executor(options["workers"], options["dask"]) as executor, progress_bars() as progress:
+        result = do_asked(context, out, progress, executor)
+    for doubt in find_doubts(context, result):
+        warn(doubt)
     if json_file != "-":
-        show(result, model, calib, out, plan)
+        show(result, model, options["calib"], out, options["plan"])
         tell_path(out)
     show_details(result)
+    if report is not None:
+        made = result if options["plan"] is None else None  # with a plan, the images are for comparing only
+        how = {name: options[name] for name in ("samples", "split", "seed", "skip_bad")}
+        preprocess = find_preprocess(options["preset"], options["preprocess_file"])
+        write_report(context, made, (model, out, options["calib"]), report, preprocess=preprocess, **how)
     write_json(result.to_json(), json_file)
-
-
-def _check_replay(context: click.Context, calib: str | None) -> list[str]:
-    """Names of the options that were given.
-
-    Raises:
-        UsageError: one that means nothing beside --plan.
-    """
-    given = [p for p in context.params if context.get_parameter_source(p) is ParameterSource.COMMANDLINE]
-    for name in given:
-        if name in DECIDED or (calib is None and name in OF_IMAGES):
-            flag = f"--{name.removesuffix('_file').rstrip('_').replace('_', '-')}"
-            why = "the plan has decided that" if name in DECIDED else "there are no images without --calib"
-            raise UsageError(f"{flag} and --plan: {why}; leave it out")
-    return given
+    return 0

@@ -9,7 +9,15 @@ import click
 
 from pyq8.cli import names
 from pyq8.cli.level import say, tell_path
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, give_way, json_option
+from pyq8.cli.options import (
+    check_data_options,
+    data_options,
+    find_preprocess,
+    give_way,
+    json_option,
+    open_executor,
+    worker_options,
+)
 from pyq8.cli.output import check_writable, progress_bars, write_json
 from pyq8.cli.style import dim, verdict
 from pyq8.errors import UsageError
@@ -59,6 +67,7 @@ LISTED = 12
 )
 @click.option("--effort", type=names.EFFORT, default="default", show_default=True, help="fast, default or best.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32 in any case.")
+@worker_options
 @json_option
 def command(
     model: str,
@@ -88,6 +97,8 @@ def command(
     placement: str,
     effort: str,
     exclude: tuple[str, ...],
+    workers: int | None,
+    dask: str | None,
     json_file: str | None,
 ) -> int:  # fmt: skip
     """Quantize, and return to FP32 the nodes that lose too much for the time they save.
@@ -112,7 +123,7 @@ def command(
         check_data_options(path, preset, preprocess_file, rows, skip_bad)
     table = _Table(quiet=json_file == "-")
     try:
-        with progress_bars() as progress:
+        with open_executor(workers, dask) as executor, progress_bars() as progress:
             found = tune(
                 model,
                 calib,
@@ -142,6 +153,7 @@ def command(
                 effort=effort,
                 watch=table.add,
                 say=table.say,
+                executor=executor,
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -10,10 +10,11 @@ import click
 def one_line(error: click.ClickException) -> str:
     """Command, option, what was found, what to do; as pyq8's own errors say it."""
     context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'pyq8'}: {_message(error)}"
+    return f"{context.command_path if context else 'pyq8'}: {message(error)}"
 
 
-def _message(error: click.ClickException) -> str:
+def message(error: click.ClickException) -> str:
+    """The same without the command."""
     if isinstance(error, click.BadParameter) and error.param is not None:
         if isinstance(error, click.MissingParameter):
             return f"{_name(error.param)} is missing; see --help"

@@ -15,6 +15,8 @@ against a weight, whose rounding `rounding` makes up for, so that more is better
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +26,7 @@ from pyq8.correction.channels import find_bundles, is_depthwise
 from pyq8.graph_edit import constant, static_int
 from pyq8.inference import outputs_only
 from pyq8.types import Array, Feeds
+from pyq8.workers.spread import Sessions, spread
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -37,13 +40,16 @@ Factors = dict[str, npt.NDArray[np.float32]]
 """Tensor -> factor of every channel, float32 (C,)."""
 
 
-def find_factors(model: ir.Model, batches: Iterable[Feeds], images: int = ENOUGH) -> Factors:
+def find_factors(
+    model: ir.Model, batches: Iterable[Feeds], images: int = ENOUGH, executor: Executor | None = None
+) -> Factors:
     """The factors of every tensor that can be scaled.
 
     Args:
         model: prepared.
         batches: all calibration images: one that exceeds the largest value seen is clipped.
         images: how many they are.
+        executor: where they are computed; see `spread`.
 
     Raises:
         ModelError: ONNX Runtime cannot run the model.
@@ -53,7 +59,7 @@ def find_factors(model: ir.Model, batches: Iterable[Feeds], images: int = ENOUGH
         return {}
     strength = STRENGTH * min(1.0, images / ENOUGH)
     seen = {b.values[0]: [v for v in b.values if not _read_by_relu_alone(v)] for b in bundles}
-    peaks = _peaks(model, [v.name or "" for values in seen.values() for v in values], batches)
+    peaks = _peaks(model, [v.name or "" for values in seen.values() for v in values], batches, executor)
     factors: Factors = {}
     for bundle in bundles:
         peak = np.max([peaks[v.name or ""] for v in seen[bundle.values[0]]], axis=0)
@@ -115,16 +121,23 @@ def _read_by_relu_alone(value: ir.Value) -> bool:
     return [use.node.op_type for use in value.uses()] == ["Relu"]
 
 
-def _peaks(model: ir.Model, names: list[str], batches: Iterable[Feeds]) -> dict[str, Array]:
-    """max |x_c| of every tensor, float64 (C,); one batch of activations at a time."""
-    from pyq8.sessions import model_session
-
-    session = model_session(outputs_only(model, names), spin=False)
+def _peaks(model: ir.Model, names: list[str], batches: Iterable[Feeds], executor: Executor | None) -> dict[str, Array]:
+    """max |x_c| of every tensor, float64 (C,)."""
     inputs = {v.name for v in model.graph.inputs}
-    peaks: dict[str, Array] = {}
-    for feeds in batches:
-        for name, array in zip(names, session.run(names, {k: v for k, v in feeds.items() if k in inputs}), strict=True):
-            axes = tuple(i for i in range(array.ndim) if i != 1)
-            moved = np.maximum(array.max(axis=axes), -array.min(axis=axes)).astype(np.float64)
-            peaks[name] = np.maximum(peaks[name], moved) if name in peaks else moved
+    items = ((None, {k: v for k, v in feeds.items() if k in inputs}) for feeds in batches)
+    peaks: list[Array] = []
+    for _, found in spread(executor, [outputs_only(model, names)], partial(_peak, names), items, _larger):
+        peaks = _larger(peaks, found) if peaks else found
+    return dict(zip(names, peaks, strict=True))
+
+
+def _peak(names: list[str], sessions: Sessions, feeds: Feeds) -> list[Array]:
+    peaks = []
+    for array in sessions[0].run(names, feeds):
+        axes = tuple(i for i in range(array.ndim) if i != 1)
+        peaks.append(np.maximum(array.max(axis=axes), -array.min(axis=axes)).astype(np.float64))
     return peaks
+
+
+def _larger(first: list[Array], second: list[Array]) -> list[Array]:
+    return [np.maximum(a, b) for a, b in zip(first, second, strict=True)]

@@ -12,7 +12,8 @@ With H = U D U^T, U unit upper triangular and D diagonal,
 so that weights rounded one after the other, each to the code nearest to w_j + sum_{i<j} e_i U_ij, leave only their own
 half step in every term. That is GPTQ (Frantar et al., 2022) in the form of QuIP (Chee et al., 2023), which needs one
 Cholesky factor and no inverse. The inputs with the largest variance go first (they have the most to pass on);
-DAMPING times the mean variance is added to the diagonal, as H is known from a sample only.
+DAMPING times the mean variance is added to the diagonal, as H is known from a sample only. Of inputs that hardly vary,
+beside their mean, H is what FP32's rounding left: where it has no factor, the nearest codes are taken.
 """
 
 from __future__ import annotations
@@ -45,7 +46,13 @@ def round_rows(weights: Array, moment: Array, limit: int, damping: float = DAMPI
     sorted_moment = np.take_along_axis(np.take_along_axis(moment, order[:, :, None], 1), order[:, None, :], 2)
     sorted_moment[:, np.arange(count), np.arange(count)] += ridge[:, None]
     # H = R R^T with R upper triangular: the Cholesky factor of H with its axes reversed, reversed back
-    factor = np.linalg.cholesky(sorted_moment[:, ::-1, ::-1])[:, ::-1, ::-1]
+    try:
+        factor = np.linalg.cholesky(sorted_moment[:, ::-1, ::-1])[:, ::-1, ::-1]
+    except np.linalg.LinAlgError:
+        if len(moment) == 1:
+            return np.clip(np.rint(weights), -limit, limit).astype(np.int8)
+        pairs = zip(weights, moment, strict=True)
+        return np.concatenate([round_rows(w[None], m[None], limit, damping) for w, m in pairs])
     del sorted_moment
     unit = factor / np.einsum("gkk->gk", factor)[:, None, :]
     del factor

@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from pyq8.dfp.layers import DfpConv2d, DfpLinear
-from pyq8.dfp.operand import Settings
+from pyq8.dfp.operand import ITSELF, Settings
 from pyq8.dfp.options import Bits
 from pyq8.dfp.sequential import DfpSequential, Group, grouped
 from pyq8.errors import ModelError, UsageError
@@ -46,9 +47,13 @@ def convert(
         The module itself; `summary` says what became of each layer.
 
     Raises:
-        ModelError: a layer to convert is not float32 on the CPU.
-        UsageError: an option that cannot be, a pattern that matches no layer, or nothing to convert.
+        ModelError: a layer to convert is not float32 on the CPU, or has no weights yet; or one got a parametrization
+            when it was in INT16.
+        UsageError: no torch module, an option that cannot be, a pattern that matches no layer, or nothing to convert.
     """
+    check_module("convert", module)
+    if bits is not None and not isinstance(bits, Bits):
+        raise UsageError(f"bits={bits!r}: give pyq8.dfp.Bits(activation=13, weight=13, gradient=13), 2 to 15 each")
     for option, value in (("first", first), ("last", last)):
         if value not in PRECISIONS:
             raise UsageError(f"{option}={value!r}: known are fp32, dfp16")
@@ -70,9 +75,10 @@ def convert(
         if matching:
             reasons[name] = f"skip={matching[0]!r}"
     if all(reasons.values()):
-        raise UsageError("no Conv2d or Linear layer is left to convert; pyq8.dfp.summary(module) says why")
+        why = "; ".join(dict.fromkeys(reasons.values()))
+        raise UsageError(f"no Conv2d or Linear layer is left to convert: {why or 'the module has none'}")
     for name, layer in layers.items():
-        if not reasons[name]:
+        if not reasons[name] or any(map(is_lazy, layer.parameters(recurse=False))):
             _check(name, layer)
     revert(module)
     for name, layer in layers.items():
@@ -82,7 +88,7 @@ def convert(
             layer.dfp_reason = reasons[name]  # type: ignore[assignment]
         else:
             layer.__class__ = _DFP[type(layer)]
-            layer.dfp = Settings(name, bits or Bits())  # type: ignore[assignment]
+            layer.dfp = Settings(name or ITSELF, bits or Bits())  # type: ignore[assignment]
     for sequence in reversed([m for m in module.modules() if type(m) is nn.Sequential] if fuse else []):
         if any(isinstance(step, Group) for step in grouped(sequence)):  # the inner ones are converted already
             sequence.__class__ = DfpSequential
@@ -90,7 +96,19 @@ def convert(
 
 
 def revert(module: nn.Module) -> nn.Module:
-    """Make every layer compute in FP32 again, in place; what an exporter needs. Returns the module itself."""
+    """Make every layer compute in FP32 again, in place; what an exporter needs. Returns the module itself.
+
+    Raises:
+        ModelError: a layer got a parametrization, as weight_norm is one, when it was in INT16; nothing is changed.
+        UsageError: no torch module.
+    """
+    check_module("revert", module)
+    for name, layer in _layers(module):
+        if isinstance(layer, DfpConv2d | DfpLinear) and type(layer) not in _PLAIN:
+            raise ModelError(
+                f"{name or ITSELF}: is a {type(layer).__name__}; call "
+                "torch.nn.utils.parametrize.remove_parametrizations first, and parametrize before convert"
+            )
     for _, layer in _layers(module):
         layer.__class__ = _PLAIN.get(type(layer), type(layer))
         for remembered in ("dfp", "dfp_reason"):
@@ -99,6 +117,16 @@ def revert(module: nn.Module) -> nn.Module:
         if type(sequence) is DfpSequential:
             sequence.__class__ = nn.Sequential  # type: ignore[assignment]
     return module
+
+
+def check_module(function: str, module: object) -> None:
+    """Refuse what is no torch module.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"pyq8.dfp.{function} takes a torch module, not {type(module).__name__}")
 
 
 def _layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -116,8 +144,10 @@ def _unsupported(layer: nn.Module) -> str:
 
 def _check(name: str, layer: nn.Module) -> None:
     for what, tensor in layer.named_parameters(recurse=False):
+        if is_lazy(tensor):
+            raise ModelError(f"{name or ITSELF}: its {what} has no shape yet; give the module a batch before convert")
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             raise ModelError(
-                f"{name}: its {what} is {tensor.dtype} on {tensor.device}; INT16 layers take float32 on the CPU: "
-                f"module.float().cpu(), or skip={name!r}"
+                f"{name or ITSELF}: its {what} is {tensor.dtype} on {tensor.device}; INT16 layers take float32 on the "
+                f"CPU: module.float().cpu(), or skip={name!r}"
             )

@@ -91,6 +91,7 @@ class ConvolutionNorm(torch.autograd.Function):
         rows, how, bits = z.reshape(-1, z.shape[-1]), ctx.how, ctx.settings.bits.gradient
         dy_rows = dy.permute(0, 2, 3, 1).contiguous().numpy().reshape(rows.shape)
         sum_g, sum_gc, peak_g, far = normalization.backward_sums(dy_rows, rows, how)
+        peak_g[np.isnan(sum_gc)] = np.nan
         k1 = sum_g / len(rows) if ctx.batch else np.zeros_like(sum_g)
         k2 = sum_gc * ctx.inverse**2 / len(rows) if ctx.batch else np.zeros_like(sum_g)
         bound = np.max(np.abs(how.factor) * (peak_g + np.abs(k1) + far * np.abs(k2))) * _ROUNDING

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import torch
 from torch import Tensor, nn
+from torch._C._dynamo.eval_frame import get_eval_frame_callback
 
 from pyq8 import kernels
 from pyq8.dfp.convolution import Geometry
@@ -14,6 +17,17 @@ from pyq8.errors import DataError, UsageError
 kernels.join_openmp(torch.__path__[0])
 
 
+def refuse_export(layer: DfpConv2d | DfpLinear) -> NoReturn:
+    """Say that exporters and compilers need torch's own layers.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(
+        f"{layer.dfp.name}: an INT16 layer is neither exported nor compiled; call pyq8.dfp.revert(module) first"
+    )
+
+
 class DfpConv2d(nn.Conv2d):
     """`torch.nn.Conv2d`, computed in INT16.
 
@@ -22,15 +36,16 @@ class DfpConv2d(nn.Conv2d):
     """
 
     dfp: Settings
+    __prepare_scriptable__ = refuse_export  # what torch.jit.script calls
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] or [C, H, W] float32 to the same with K channels, channels-last in memory.
 
         Raises:
             DataError: a wrong shape, NaN or infinity.
-            UsageError: not float32 on the CPU, or under an exporter.
+            UsageError: not dense float32 on the CPU, or under an exporter or compiler.
         """
-        refuse_tracing(self.dfp)
+        check_input(self, x)
         if x.dim() == 3:
             return self.forward(x[None])[0]
         if x.dim() != 4 or x.shape[1] != self.in_channels:
@@ -58,15 +73,16 @@ class DfpLinear(nn.Linear):
     """
 
     dfp: Settings
+    __prepare_scriptable__ = refuse_export  # what torch.jit.script calls
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in_features] float32 to [..., out_features].
 
         Raises:
             DataError: a wrong shape, NaN or infinity.
-            UsageError: not float32 on the CPU, or under an exporter.
+            UsageError: not dense float32 on the CPU, or under an exporter or compiler.
         """
-        refuse_tracing(self.dfp)
+        check_input(self, x)
         if not x.dim() or x.shape[-1] != self.in_features:
             raise DataError(f"{self.dfp.name}: takes [..., {self.in_features}], got {list(x.shape)}")
         if x.numel() == 0:
@@ -78,16 +94,20 @@ class DfpLinear(nn.Linear):
         return f"{super().extra_repr()}, {self.dfp.bits}"
 
 
-def refuse_tracing(settings: Settings) -> None:
-    """Say that exporters need torch's own layers.
+def check_input(layer: DfpConv2d | DfpLinear, x: Tensor) -> None:
+    """Refuse what is no tensor of numbers.
 
     Raises:
-        UsageError: under one.
+        UsageError: under an exporter, tracer or compiler; no dense torch tensor.
     """
-    if torch.onnx.is_in_onnx_export() or torch.compiler.is_compiling():
-        raise UsageError(
-            f"{settings.name}: an INT16 layer is neither exported nor compiled; call pyq8.dfp.revert(module) first"
-        )
+    tracing = torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()  # type: ignore[attr-defined, no-untyped-call]
+    # the callback is there, too, where torch.compile gave up on a function and has it run as it is
+    compiling = torch.compiler.is_compiling() or get_eval_frame_callback() is not None
+    if tracing or compiling or isinstance(x, torch.fx.Proxy):
+        refuse_export(layer)
+    if not isinstance(x, Tensor) or x.layout != torch.strided:
+        found = x.layout if isinstance(x, Tensor) else type(x).__name__
+        raise UsageError(f"{layer.dfp.name}: its input is {found}; INT16 layers take dense torch tensors")
 
 
 def operands(layer: DfpConv2d | DfpLinear, x: Tensor) -> tuple[Operand, Operand]:

@@ -12,6 +12,9 @@ from pyq8 import kernels
 from pyq8.dfp.options import Bits
 from pyq8.errors import DataError
 
+ITSELF = "the module itself"
+"""The name, for messages, of a layer that is no part of another module."""
+
 
 class Operand(NamedTuple):
     """value = mantissa * 2^exponent.
@@ -62,27 +65,29 @@ class Settings:
 
     def not_finite(self, kind: str) -> DataError:
         """The error that an operand is NaN or infinite."""
-        what = "the gradient of its output" if kind == "gradient" else f"its {kind}"
-        what = what.replace("activation", "input")
+        if kind == "activation":
+            hint = "look at the data, or in training lower the learning rate"
+            return DataError(f"{self.name}: its input holds NaN or infinity; {hint}")
+        what = "the gradient of its output" if kind == "gradient" else "its weight"
         return DataError(f"{self.name}: {what} holds NaN or infinity: the training diverged; lower the learning rate")
 
 
 def quantize_activation(x: Tensor, channels_last: Tensor, settings: Settings) -> Operand:
-    """`Settings.quantize` of a layer's input, kept with the tensor: layers that read the same one share it.
+    """`Settings.quantize` of a layer's input; what autograd computed keeps it, for the other layers that read it.
+
+    Nothing else keeps it: images may change in ways that torch does not count, as through the numpy array below them.
 
     Args:
-        x: the layer's input, whose attribute keeps the operand for as long as the tensor lives unchanged.
+        x: the layer's input.
         channels_last: its values as the kernels read them.
         settings: of the layer.
     """
-    if x.is_inference():  # has no version
-        return settings.quantize(channels_last, "activation")
-    key = _key(x, settings.bits)
     known: tuple[Any, Operand] | None = getattr(x, "_pyq8_operand", None)
-    if known is not None and known[0] == key and known[1].mantissa.shape == channels_last.shape:
+    if known is not None and known[0] == _key(x, settings.bits) and known[1].mantissa.shape == channels_last.shape:
         return known[1]
     operand = settings.quantize(channels_last, "activation")
-    remember(x, operand, settings.bits)
+    if (x if x._base is None else x._base).grad_fn is not None:
+        remember(x, operand, settings.bits)
     return operand
 
 

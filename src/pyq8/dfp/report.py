@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from pyq8.dfp.conversion import check_module
 from pyq8.dfp.layers import DfpConv2d, DfpLinear
+from pyq8.dfp.operand import ITSELF
 from pyq8.dfp.sequential import DfpSequential, Group, grouped
 
 
@@ -41,7 +43,12 @@ class Summary:
 
 
 def summary(module: nn.Module) -> Summary:
-    """What every layer of a module computes in; convolutions and linear layers that stay FP32 say why."""
+    """What every layer of a module computes in; convolutions and linear layers that stay FP32 say why.
+
+    Raises:
+        UsageError: no torch module.
+    """
+    check_module("summary", module)
     rows = []
     sequences = [layer for layer in module.modules() if isinstance(layer, DfpSequential)]
     groups = [step for sequence in sequences for step in grouped(sequence) if isinstance(step, Group)]
@@ -59,5 +66,5 @@ def summary(module: nn.Module) -> Summary:
             reason = f"computed together with {together[id(layer)]}"
         else:
             reason = f"{type(layer).__name__} has no INT16 form"
-        rows.append(Layer(name, type(layer).__name__, "dfp16" if converted else "fp32", str(reason)))
+        rows.append(Layer(name or ITSELF, type(layer).__name__, "dfp16" if converted else "fp32", str(reason)))
     return Summary(tuple(rows))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from pyq8.dfp.fused import ConvolutionNorm
-from pyq8.dfp.layers import DfpConv2d, operands, refuse_tracing
+from pyq8.dfp.layers import DfpConv2d, check_input, operands
 from pyq8.dfp.operand import Operand, remember
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -43,7 +43,7 @@ class DfpSequential(nn.Sequential):
             if not isinstance(step, Group):
                 x = step(x)
                 continue
-            refuse_tracing(step.conv.dfp)
+            check_input(step.conv, x)
             if _fits(step, x):
                 x = _run(step, x, following)
             else:
@@ -66,7 +66,8 @@ def grouped(sequence: nn.Module) -> Iterator[nn.Module | Group]:
 
 
 def _flat(sequence: nn.Module) -> Iterator[nn.Module]:
-    for layer in sequence.children():
+    for layer in sequence._modules.values():  # children() leaves out a module's second place
+        assert layer is not None
         if type(layer) is DfpSequential and not _hooked(layer):
             yield from _flat(layer)
         else:

@@ -97,7 +97,7 @@ def check_bits(bits: int) -> None:
     """Refuse widths that an int16 has not.
 
     Raises:
-        UsageError: bits outside 2..15.
+        UsageError: no whole number of bits, or outside 2..15.
     """
-    if not 2 <= bits <= BITS:
-        raise UsageError(f"{bits} magnitude bits: an int16 mantissa has 2 to {BITS}")
+    if not isinstance(bits, int | np.integer) or not 2 <= bits <= BITS:
+        raise UsageError(f"{bits} magnitude bits: an int16 mantissa has a whole number from 2 to {BITS}")

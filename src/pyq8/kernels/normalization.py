@@ -25,7 +25,7 @@ ROWS = 128
 
 @dataclass(frozen=True)
 class Normalization:
-    """y = (x - mean) * factor + shift, and max(y, 0) where `rectify`.
+    """y = (x - mean) * factor + shift, and max(y, 0) where `rectify`; NaN stays NaN.
 
     Args:
         mean: float32 [channels], like factor and shift.
@@ -42,7 +42,7 @@ class Normalization:
     def at(self, x: Float32) -> Float32:
         """y of x [..., channels], rounded after every operation as in the kernels."""
         y: Float32 = (x - self.mean) * self.factor + self.shift
-        return np.maximum(y, np.float32(0)) if self.rectify else y
+        return np.where(y < 0, np.float32(0), y) if self.rectify else y
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,8 @@ def normalize(
 
 def backward_sums(dy: Float32, x: Float32, norm: Normalization) -> tuple[Float64, Float64, Float32, Float32]:
     """Sums over the rows of g and of g * (x - mean), and the largest |g| and |x - mean|; g is dy behind the ReLU.
+
+    Where g or x holds NaN the second sum is NaN; the largest may pass over it.
 
     Args:
         dy: float32 [rows, channels], the gradient of y.
@@ -194,8 +196,8 @@ def _addresses(*arrays: npt.NDArray[Any] | None) -> Iterator[ctypes.c_void_p]:
 
 
 def _behind(dy: Float32, x: Float32, norm: Normalization) -> Float32:
-    """dy where the ReLU let y through, 0 elsewhere."""
-    return np.where(norm.at(x) > 0, dy, np.float32(0)) if norm.rectify else dy
+    """dy where the ReLU let y, or NaN, through, 0 elsewhere."""
+    return np.where(norm.at(x) <= 0, np.float32(0), dy) if norm.rectify else dy
 
 
 def _quantized(v: Float32, mantissas: Mantissas | None) -> Int16 | None:

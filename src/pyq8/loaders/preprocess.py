@@ -28,6 +28,11 @@ Interpolation = Literal["bilinear", "bicubic", "nearest"]
 class Preprocess:
     """From an image file to one sample of the model's input.
 
+    >>> Preprocess("mine", resize=256, crop=(224, 224), scale=1 / 255, mean=(0.5,), std=(0.25,)).to_json()["crop"]
+    [224, 224]
+    >>> print(Preprocess("mine", color="bgr", stretch=(300, 300), mean=(104, 117, 123)))
+    mine: bgr, stretch to 300x300, (pixel * 1 - [104 117 123]) / [1]
+
     Args:
         name: how it is called: a preset's name, or the TOML file's.
         color: which channels, in which order.

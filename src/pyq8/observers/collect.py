@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ _SMALLEST_EXPONENT = -120
 
 
 class Collector:
-    """Statistics of one tensor; memory does not grow with what it sees. Several threads may update it.
+    """Statistics of one tensor; memory does not grow with what it sees.
 
     Args:
         name: of the tensor, for messages.
@@ -31,7 +30,6 @@ class Collector:
         self._histogram = histogram
         self._channel_axis = channel_axis
         self._stats: TensorStats | None = None
-        self._lock = Lock()
 
     def update(self, values: Array) -> None:
         """Add the values of one image, float32 of any shape.
@@ -51,8 +49,7 @@ class Collector:
         histogram = _count(values, low, high) if self._histogram else None
         means = None if self._channel_axis is None else self._means(values, self._channel_axis)
         new = TensorStats(low, high, values.size, histogram, means)
-        with self._lock:
-            self._stats = new if self._stats is None else self._stats + new
+        self._stats = new if self._stats is None else self._stats + new
 
     def _means(self, values: Array, axis: int) -> ChannelMean:
         moved = np.moveaxis(values, axis, 0)

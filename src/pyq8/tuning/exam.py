@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from pyq8.environment import BatchDigest
-from pyq8.inference import batch_size, single
-from pyq8.loaders import Loader
+from pyq8.inference import batch_size
+from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs
 from pyq8.tuning.tape import Frame, Tape
 from pyq8.types import Array
-from pyq8.verify.accuracy import Tally, image_size, run_images
+from pyq8.verify.accuracy import Tally, image_size
 from pyq8.verify.accuracy_demand import choose
+from pyq8.workers.runs import pieces, run_models
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -32,6 +34,7 @@ class Exam:
         metric: makes a new one every time; None takes what `pyq8 check` would.
         tape: an empty one, to keep the images on.
         progress: called as images are done.
+        executor: where models are run; see `spread`.
 
     Raises:
         DataError: no image came, or the metric cannot use one.
@@ -45,28 +48,25 @@ class Exam:
         metric: Callable[[], Metric | None],
         tape: Tape,
         progress: Step | None = None,
+        executor: Executor | None = None,
     ) -> None:
-        from pyq8.sessions import model_session
-
-        self._metric, self._tape, self._size = metric, tape, batch_size(model)
+        self._metric, self._tape, self._size, self._executor = metric, tape, batch_size(model), executor
         self._names = [v.name or "" for v in model.graph.outputs]
-        inputs = {v.name for v in model.graph.inputs}
-        session = model_session(model, spin=False)
+        inputs = [v.name or "" for v in model.graph.inputs]
         digest = BatchDigest()
-        for batch in images:
-            digest.update(batch)
-            done = 0
-            for feeds, count in single([batch.feeds], self._size):
-                feeds = {k: v for k, v in feeds.items() if k in inputs}
-                part = slice(done, done + count)
-                reference = run_images(session, self._names, feeds, self._size, count)
-                self._tape.append(Frame(feeds, reference, batch.labels[part], batch.names[part]))
-                done += count
-                if progress is not None:
-                    progress(count)
+
+        def read() -> Iterator[Batch]:
+            for batch in images:
+                digest.update(batch)
+                yield from pieces(batch, self._size, inputs)
+
+        for piece, (reference,) in run_models([model], self._names, self._size, read(), executor):
+            self._tape.append(Frame(piece.feeds, reference, piece.labels, piece.names))
+            if progress is not None:
+                progress(len(piece))
         self.data_sha256 = digest.hexdigest()
         self._name: str | None = None
-        self.judged = self._measure(lambda frame: frame.reference)
+        self.judged = self._measure((frame, frame.reference) for frame in self._tape)
         """The metric of FP32 compared with itself."""
         self.samples = self.judged.samples
 
@@ -77,25 +77,22 @@ class Exam:
             model: with the inputs and outputs of FP32.
             progress: called as images are done.
         """
-        from pyq8.sessions import model_session
 
-        session = model_session(model, spin=False)
+        def run() -> Iterator[tuple[Frame, dict[str, Array]]]:
+            for frame, (outputs,) in run_models([model], self._names, self._size, self._tape, self._executor):
+                yield frame, outputs
+                if progress is not None:
+                    progress(len(frame.names))
 
-        def run(frame: Frame) -> dict[str, Array]:
-            count = len(frame.names)
-            if progress is not None:
-                progress(count)
-            return run_images(session, self._names, frame.feeds, self._size, count)
+        return loss_of(self._measure(run()))
 
-        return loss_of(self._measure(run))
-
-    def _measure(self, candidate: Callable[[Frame], dict[str, Array]]) -> Metric:
+    def _measure(self, runs: Iterable[tuple[Frame, dict[str, Array]]]) -> Metric:
         metric = self._metric()
         wanted = self._name if metric is None else metric.name
         tally = Tally(METRICS.get(wanted)() if metric is None and wanted is not None else metric)
-        for frame in self._tape:
+        for frame, outputs in runs:
             size = image_size(frame.feeds)
-            tally.add(Outputs(frame.reference, candidate(frame), frame.labels, frame.names, size))
+            tally.add(Outputs(frame.reference, outputs, frame.labels, frame.names, size))
         metrics = tally.counted()
         key = choose(metrics, wanted)
         self._name = key[1]

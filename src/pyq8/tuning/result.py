@@ -68,7 +68,7 @@ class Tuning:
 
     @property
     def side_cost(self) -> float:
-        """What ranking the groups and choosing biases cost, in trials: images run through models over `images`."""
+        """As many trials as ranking the groups and choosing biases cost, images run through models over `images`."""
         if self.errors is None:
             return 0.0
         models = 2 * len(self.errors.rows) + 1 + 2 * (self.searched - 1)

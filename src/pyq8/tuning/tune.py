@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ def tune(
     color: str = "rgb",
     placement: str = Config.placement,
     effort: str = Config.effort,
+    executor: Executor | None = None,
     watch: Callable[[Step], None] | None = None,
     say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
@@ -107,6 +109,7 @@ def tune(
         color: as for `quantize`.
         placement: as for `quantize`.
         effort: as for `quantize`.
+        executor: where the images of every trial are run, as for `quantize`; times are measured here in any case.
         watch: called after every trial.
         say: called with what should be known before the trials, a line at a time.
         progress: called as images are done.
@@ -140,6 +143,7 @@ def tune(
         pixels=pixels,
         progress=progress,
         clock=Clock(),
+        executor=executor,
     )
     if preprocess is None and base.loader.preprocess is not None:
         guessed = base.loader.preprocess.preprocess
@@ -153,7 +157,8 @@ def tune(
     like = bool(annotated) or isinstance(asked, UserMetric)
     images = divide(calib, data, calibration, judged, like, search_samples)
     with Tape() as tape:
-        exam = Exam(base.original, images.search, make_metric, tape, step(progress, "run FP32", images.search.total))
+        report = step(progress, "run FP32", images.search.total)
+        exam = Exam(base.original, images.search, make_metric, tape, report, executor)
         if max_drop is not None or minimum is not None:
             check_limits(exam.judged, limits, baseline=False)
         say(f"{images.origin}; {exam.samples} images to search on, judged by {exam.judged.name}")
@@ -193,6 +198,7 @@ def tune(
         max_drop=None if exam.judged.yardstick else ANYTHING if max_drop is None else max_drop,
         minimum=None if not exam.judged.yardstick else -ANYTHING if minimum is None else minimum,
         confidence=confidence,
+        executor=executor,
         progress=progress,
     )
     return Tuning(

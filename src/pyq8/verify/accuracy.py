@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyq8.errors import DataError, ModelError
-from pyq8.inference import batch_size, single
+from pyq8.inference import batch_size
 from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs, OutputsMetric
 from pyq8.metrics.topk import check_labels
 from pyq8.types import Array, Feeds
+from pyq8.workers.runs import pieces, run_models
 
 if TYPE_CHECKING:
     import onnx_ir as ir
-    import onnxruntime
 
 CLASSIFICATION = ("top1", "top5", "agreement")
 GENERAL = ("cosine", "sqnr")
@@ -84,6 +85,8 @@ def measure(
     metric: Metric | None = None,
     progress: Callable[[int], None] | None = None,
     seen: Callable[[Batch], None] | None = None,
+    executor: Executor | None = None,
+    watch: Callable[[Outputs, Feeds], None] | None = None,
 ) -> tuple[dict[tuple[str, str], Metric], int]:
     """Run both models on the same images, image by image.
 
@@ -94,6 +97,8 @@ def measure(
         metric: None for all that apply: the classification metrics only for an output [N, classes].
         progress: called with the number of images done since the last call.
         seen: called with every batch.
+        executor: where both are run; see `spread`.
+        watch: called with what both models returned for some images, and their inputs.
 
     Returns:
         (output name or "" for all, metric name) -> what was measured, without those that no image counted for; and
@@ -103,29 +108,28 @@ def measure(
         ModelError: the models do not have the same inputs and outputs.
         DataError: no image came, or a metric needs labels that are not there.
     """
-    from pyq8.sessions import model_session
-
     names = [v.name or "" for v in reference.graph.outputs]
     check_same_interface(reference, candidate)
-    expected, found = model_session(reference, spin=False), model_session(candidate, spin=False)
-    inputs = {v.name for v in reference.graph.inputs}
+    inputs = [v.name or "" for v in reference.graph.inputs]
     size = max(batch_size(reference), batch_size(candidate))
     tally = Tally(metric)
-    for batch in batches:
-        if seen is not None:
-            seen(batch)
-        done = 0
-        for feeds, count in single([batch.feeds], size):
-            feeds = {k: v for k, v in feeds.items() if k in inputs}
-            refs, outs = (run_images(session, names, feeds, size, count) for session in (expected, found))
-            part = slice(done, done + count)
-            first = not tally.samples
-            tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(feeds)))
-            done += count
-            if first and tally.needs_labels and isinstance(batches, Loader):
-                check_labels(batches.labels, int(np.prod(refs[names[0]].shape[1:])))
-            if progress is not None:
-                progress(count)
+
+    def images() -> Iterator[Batch]:
+        for batch in batches:
+            if seen is not None:
+                seen(batch)
+            yield from pieces(batch, size, inputs)
+
+    for piece, (refs, outs) in run_models([reference, candidate], names, size, images(), executor):
+        first = not tally.samples
+        run = Outputs(refs, outs, piece.labels, piece.names, image_size(piece.feeds))
+        tally.add(run)
+        if watch is not None:
+            watch(run, piece.feeds)
+        if first and tally.needs_labels and isinstance(batches, Loader):
+            check_labels(batches.labels, int(np.prod(refs[names[0]].shape[1:])))
+        if progress is not None:
+            progress(len(piece))
     return tally.counted(), tally.samples
 
 
@@ -165,21 +169,6 @@ class Tally:
         return {key: each for key, each in self._metrics.items() if each.samples}
 
 
-def run_images(
-    session: onnxruntime.InferenceSession, names: Sequence[str], feeds: Feeds, size: int, count: int
-) -> dict[str, Array]:
-    """Output name -> array with one row an image.
-
-    Args:
-        session: of a model that takes `size` images at a time.
-        names: of its outputs.
-        feeds: `size` images, of which the first `count` are real.
-        size: likewise.
-        count: likewise.
-    """
-    return {name: _images(array, size, count) for name, array in zip(names, session.run(names, feeds), strict=True)}
-
-
 def check_same_interface(reference: ir.Model, candidate: ir.Model) -> None:
     """Refuse two models that cannot take the same images or give the same outputs.
 
@@ -209,14 +198,6 @@ def _fits(left: ir.Shape | None, right: ir.Shape | None, batch: bool) -> bool:
         return True
     pairs = list(zip(left, right, strict=False))[0 if batch else 1 :]
     return len(left) == len(right) and all(a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int))
-
-
-def _images(output: Any, size: int, count: int) -> Array:
-    """An output with one row an image: an output of one image that has no batch axis gets one."""
-    array = np.asarray(output)
-    if size == 1 and (array.ndim == 0 or len(array) != 1):
-        return array[None]
-    return array[:count]
 
 
 def image_size(feeds: Mapping[str, Array]) -> tuple[int, int] | None:

@@ -44,7 +44,7 @@ class Verdict:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of the demands: failed, then inconclusive, then passed."""
+        """The worst of the demands; failed is worse than inconclusive."""
         found = {demand.outcome for demand in self.demands}
         return "failed" if "failed" in found else "inconclusive" if "inconclusive" in found else "passed"
 

@@ -15,7 +15,8 @@ from pyq8.metrics.metric import Outputs
 from pyq8.metrics.sqnr import decibel
 from pyq8.ops import SameAs, find_rule
 from pyq8.types import Plan
-from pyq8.verify.accuracy import AccuracyReport, Tally, image_size, plain_row, run_images
+from pyq8.verify.accuracy import AccuracyReport, Tally, image_size, plain_row
+from pyq8.workers.runs import run_images
 
 if TYPE_CHECKING:
     import onnx_ir as ir

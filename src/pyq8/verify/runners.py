@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pyq8.errors import ModelError
-from pyq8.sessions import session
+from pyq8.sessions import Optimize, session
 from pyq8.types import Feeds
 from pyq8.verify.inputs import InputSpec
 
@@ -86,13 +86,13 @@ def is_openvino(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix == ".xml"
 
 
-def open_runner(path: str, threads: int) -> Runner:
-    """Load a model with the runtime that its file is for.
+def open_runner(path: str, threads: int, optimize: Optimize = "all") -> Runner:
+    """Load a model with the runtime that its file is for; only ONNX Runtime knows levels of optimization.
 
     Raises:
         ModelError: it does not load.
     """
-    return OpenVinoRunner(path, threads) if is_openvino(path) else OnnxRunner(path, threads)
+    return OpenVinoRunner(path, threads) if is_openvino(path) else OnnxRunner(path, threads, optimize=optimize)
 
 
 def _dtype(kind: str) -> str:

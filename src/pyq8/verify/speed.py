@@ -20,6 +20,7 @@ import numpy as np
 from pyq8 import cpu
 from pyq8._version import __version__
 from pyq8.errors import ModelError, UsageError
+from pyq8.sessions import LEVELS, Optimize
 from pyq8.types import Feeds
 from pyq8.verify.child import run_alone
 from pyq8.verify.inputs import Size
@@ -45,6 +46,7 @@ def time_models(
     seconds: float = 1.0,
     size: Size | None = None,
     feeds: Feeds | None = None,
+    optimize: Optimize | Sequence[Optimize] = "all",
     profile: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> SpeedReport:
@@ -60,6 +62,7 @@ def time_models(
         seconds: how long a model runs in a round.
         size: (height, width) of images whose size the model leaves open; see `pyq8.verify.inputs`.
         feeds: real inputs; None for seeded noise.
+        optimize: how far ONNX Runtime rewrites the graph, see `pyq8.session`; for all models, or one a model.
         profile: run every ONNX model once more with ONNX Runtime's profiler.
         progress: called with (processes done, processes in all).
 
@@ -71,9 +74,10 @@ def time_models(
     names = [os.fspath(path) for path in paths]
     batches = _several(batch)
     counts = _several(cpu.physical_cores() if threads is None else threads)
-    _check(names, batches, counts, rounds, seconds)
+    levels = [optimize] * len(names) if isinstance(optimize, str) else list(optimize)
+    _check(names, batches, counts, rounds, seconds, levels)
     settings = [{"threads": count, "batch": n} for count in counts for n in batches]
-    profiled = [name for name in names if profile and not is_openvino(name)]
+    profiled = [pair for pair in zip(names, levels, strict=True) if profile and not is_openvino(pair[0])]
     step = _Steps(len(names) + len(counts) + len(settings) * (rounds * len(names) + len(profiled)), progress)
     rows: list[SpeedRow] = []
     runtimes: dict[str, str] = {}
@@ -92,16 +96,17 @@ def time_models(
             results: list[list[dict[str, Any]]] = [[] for _ in names]
             for turn in range(rounds):
                 for i in range(len(names))[:: -1 if turn % 2 else 1]:
-                    result = step(run_alone("time", names[i], seconds=seconds, **setting, **shared))
+                    how = {"seconds": seconds, "optimize": levels[i], **setting, **shared}
+                    result = step(run_alone("time", names[i], **how))
                     results[i].append(result)
                     runtimes.update([result["runtime"]])
             for name, mine, work in zip(names, results, macs, strict=True):
                 rows.append(_row(name, setting, mine, results[0], work, peaks[setting["threads"]]))
         noise = Noise(*watch.taken(), max(row.spread for row in rows) if rounds > 1 else None)
         profiles = [
-            step(profile_model(name, folder, seconds=seconds, **setting, **shared))
+            step(profile_model(name, folder, seconds=seconds, optimize=level, **setting, **shared))
             for setting in settings
-            for name in profiled
+            for name, level in profiled
         ]
     return SpeedReport(
         rows=tuple(rows),
@@ -137,9 +142,13 @@ def _several(value: int | Sequence[int]) -> list[int]:
     return [value] if isinstance(value, int) else list(dict.fromkeys(value))
 
 
-def _check(names: list[str], batches: list[int], threads: list[int], rounds: int, seconds: float) -> None:
+def _check(
+    names: list[str], batches: list[int], threads: list[int], rounds: int, seconds: float, levels: Sequence[str]
+) -> None:
     if not names:
         raise UsageError("no models to time; give one or more paths")
+    if len(levels) != len(names) or not LEVELS.keys() >= set(levels):
+        raise UsageError(f"optimize {', '.join(levels)}: one of {', '.join(LEVELS)} for all models, or one a model")
     limit = CROWD * (os.cpu_count() or 1)
     if max(threads, default=0) > limit:
         raise UsageError(f"cannot time with {max(threads)} threads on {os.cpu_count()} CPUs; at most {limit}")

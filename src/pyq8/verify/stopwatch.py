@@ -17,6 +17,7 @@ import numpy as np
 
 from pyq8 import cpu
 from pyq8.errors import ModelError, Pyq8Error
+from pyq8.sessions import Optimize
 from pyq8.types import Feeds
 from pyq8.verify.inputs import Size, fit_feeds, make_inputs
 from pyq8.verify.operations import count_macs
@@ -32,7 +33,7 @@ PROFILED = 50
 
 def measure(
     path: str, *, batch: int = 1, threads: int = 1, seconds: float = 1.0, size: Size | None = None,
-    feeds: str | None = None,
+    feeds: str | None = None, optimize: Optimize = "all",
 ) -> dict[str, Any]:  # fmt: skip
     """Run the model for `seconds`, and three times at least.
 
@@ -43,6 +44,7 @@ def measure(
         seconds: how long to measure, after three calls that do not count.
         size: as for `make_inputs`.
         feeds: a .npz of real inputs; repeated or cut to `batch` samples. None for seeded noise.
+        optimize: how far ONNX Runtime rewrites the graph; nothing to OpenVINO.
 
     Returns:
         p50_ms, p90_ms, p99_ms (of a call), calls, load_ms, peak_rss_mib, runtime (name, version).
@@ -52,7 +54,7 @@ def measure(
         DataError: feeds do not name its inputs.
     """
     start = time.perf_counter()
-    runner = open_runner(path, threads)
+    runner = open_runner(path, threads, optimize)
     load = time.perf_counter() - start
     inputs = _inputs(runner, batch, size, feeds)
     start = time.perf_counter()
@@ -100,14 +102,14 @@ def examine(
 
 def profile(
     path: str, *, batch: int, threads: int, seconds: float, folder: str, size: Size | None = None,
-    feeds: str | None = None,
+    feeds: str | None = None, optimize: Optimize = "all",
 ) -> dict[str, Any]:  # fmt: skip
     """Run an ONNX model as `measure` does, with ONNX Runtime's profiler; arguments as there and for `examine`.
 
     Returns:
         calls, and nodes: name, op_type and ms of every executed node; the median over calls of its time in a call.
     """
-    runner = OnnxRunner(path, threads, profile=Path(folder) / "profile")
+    runner = OnnxRunner(path, threads, optimize=optimize, profile=Path(folder) / "profile")
     inputs = _inputs(runner, batch, size, feeds)
     runner.prepare(inputs)
     calls = len(_try(path, inputs, lambda: _time_calls(runner, seconds, most=PROFILED)))

@@ -22,7 +22,8 @@ struct NormLoops {
   void (*moments)(const float* x, int64_t rows, int64_t channels, const float* origin, float* sums);
   // y, q: either may be null
   void (*normalize)(const Pyq8Norm& norm, const float* x, int64_t rows, float* y, int16_t* q);
-  // sums[4][channels] = sum of g, sum of g * (x - mean), max|g|, max|x - mean|; g = dy, or 0 where the ReLU cut y off
+  // sums[4][channels] = sum of g, sum of g * (x - mean), max|g|, max|x - mean|; g = dy, or 0 where the ReLU cut y off;
+  // of NaN the second is NaN, the last two may be smaller
   void (*backward_sums)(const Pyq8Norm& norm, const float* dy, const float* x, int64_t rows, float* sums);
   // dx = ((g - k1) - (x - mean) * k2) * factor
   void (*backward)(const Pyq8Norm& norm, const float* dy, const float* x, const float* k1, const float* k2,

@@ -11,6 +11,7 @@ namespace {
 
 constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, half to even
 
+// b where either is NaN.
 inline float larger_of(float a, float b) { return a > b ? a : b; }
 
 #ifdef __AVX512F__
@@ -65,7 +66,7 @@ void normalize_as(const Pyq8Norm& n, const float* __restrict x, int64_t rows, fl
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < n.channels; ++c) {
       float v = (x[c] - mean[c]) * factor[c] + shift[c];
-      if (Rectify) v = larger_of(v, 0.0f);
+      if (Rectify) v = larger_of(0.0f, v);
       if (Real) y[c] = v;
       if (Whole) {
         v = v * scale0 * scale1;
@@ -92,7 +93,7 @@ void normalize_plain(const Pyq8Norm& n, const float* x, int64_t rows, float* y, 
 template <bool Rectify>
 inline float gradient(const Pyq8Norm& n, float dy, float centred, float factor, float shift) {
   (void)n;
-  return Rectify ? (centred * factor + shift > 0.0f ? dy : 0.0f) : dy;
+  return Rectify ? (centred * factor + shift <= 0.0f ? 0.0f : dy) : dy;
 }
 
 template <bool Rectify>

@@ -1,0 +1,153 @@
+"""What `pyq8 quantize` was asked to do with one model: checked, then done."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from pyq8.cli.options import check_data_options, find_preprocess
+from pyq8.cli.output import check_writable
+from pyq8.errors import UsageError
+
+if TYPE_CHECKING:
+    from pyq8.groundwork import Progress
+    from pyq8.result import Result
+
+DECIDED = ("samples", "observer", "target", "placement", "effort", "input_", "layout", "color")
+"""What a plan says already."""
+OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
+
+
+def check_asked(context: click.Context) -> str:
+    """Refuse options that cannot be, before the work; the file that will be written.
+
+    Args:
+        context: of `pyq8 quantize`.
+
+    Raises:
+        UsageError: naming the option.
+        OutputError: a file could not be written.
+    """
+    from pyq8.pixel_input import pixel_input
+    from pyq8.rewrite import REGIONS, check_format
+
+    asked = context.params
+    model, calib = asked["model"], asked["calib"]
+    out: str = asked["output"] or f"{model.removesuffix('.onnx')}.int8.onnx"
+    if Path(out).resolve() == Path(model).resolve():
+        raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
+    check_format(asked["format_"])
+    if asked["fallback"] is not None and asked["format_"] != REGIONS:
+        raise UsageError(f"--fallback {asked['fallback']}: only --format {REGIONS} needs one; leave it out")
+    check_writable(out)
+    check_writable(asked["fallback"], model, out)
+    check_writable(asked["json_file"], model, out)
+    check_writable(asked["save_plan"], model, out)
+    check_writable(asked["report"], model, out)
+    preset, file = asked["preset"], asked["preprocess_file"]
+    if calib is not None and asked["input_"] == "uint8":  # there the normalization is for the model
+        check_data_options(calib, None, None, asked["split"], asked["skip_bad"])
+    elif calib is not None:
+        check_data_options(calib, preset, file, asked["split"], asked["skip_bad"])
+    preprocess = find_preprocess(preset, file)
+    if asked["plan"] is not None:
+        _check_replay(context, calib)
+    elif calib is None:
+        raise UsageError("--calib is missing: give images to calibrate on, or --plan FILE")
+    else:
+        pixel_input(asked["input_"], asked["layout"], asked["color"], preprocess)
+    return out
+
+
+def do_asked(context: click.Context, out: str, progress: Progress, executor: Executor | None) -> Result:
+    """Quantize, or replay a plan, and write the files.
+
+    Args:
+        context: checked.
+        out: where the model goes.
+        progress: called as images are done.
+        executor: see `pyq8.quantize`.
+
+    Raises:
+        Pyq8Error: those of `pyq8.quantize` and `pyq8.replay`.
+    """
+    from pyq8 import api
+    from pyq8 import replay as replay_plan
+
+    asked = context.params
+    preprocess = find_preprocess(asked["preset"], asked["preprocess_file"])
+    if asked["plan"] is not None:
+        result = replay_plan(
+            asked["model"],
+            asked["plan"],
+            asked["calib"],
+            exclude=asked["exclude"],
+            format=asked["format_"] if "format_" in _given(context) else None,
+            preprocess=preprocess,
+            split=asked["split"] or "calib",
+            seed=asked["seed"],
+            skip_bad=asked["skip_bad"],
+            progress=progress,
+        )
+    else:
+        result = api.quantize(
+            asked["model"],
+            asked["calib"],
+            preprocess=preprocess,
+            samples=asked["samples"] or 100,
+            split=asked["split"] or "calib",
+            seed=asked["seed"],
+            skip_bad=asked["skip_bad"],
+            observer=asked["observer"],
+            format=asked["format_"],
+            target=asked["target"],
+            placement=asked["placement"],
+            effort=asked["effort"],
+            exclude=asked["exclude"],
+            input=asked["input_"],
+            layout=asked["layout"],
+            color=asked["color"],
+            executor=executor,
+            progress=progress,
+        )
+    result.save(out, asked["fallback"])
+    if asked["save_plan"] is not None:
+        result.save_plan(asked["save_plan"])
+    return result
+
+
+def find_doubts(context: click.Context, result: Result) -> list[str]:
+    """What the user should know of a result."""
+    from pyq8.provenance import remembered_preprocess
+
+    asked, doubts = context.params, []
+    used = remembered_preprocess(result.model)
+    guessed = not (asked["preset"] or asked["preprocess_file"]) and (asked["plan"] is None or used is None)
+    if asked["calib"] is not None and guessed and Path(asked["calib"]).is_dir():
+        said = f" ({used})" if used else ""
+        doubts.append(f"preprocessing was guessed{said}; say --preset or --preprocess if it is wrong")
+    kept = next((p.refused for p in result.passes if p.name == "fold_pixels" and not p.changed), {})
+    doubts += [f"normalization stays FP32, in front of the first convolution: {reason}" for reason in kept.values()]
+    return doubts
+
+
+def _given(context: click.Context) -> list[str]:
+    """Names of the options that were given."""
+    return [p for p in context.params if context.get_parameter_source(p) is ParameterSource.COMMANDLINE]
+
+
+def _check_replay(context: click.Context, calib: str | None) -> None:
+    """Refuse what means nothing beside --plan.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    for name in _given(context):
+        if name in DECIDED or (calib is None and name in OF_IMAGES):
+            flag = f"--{name.removesuffix('_file').rstrip('_').replace('_', '-')}"
+            why = "the plan has decided that" if name in DECIDED else "there are no images without --calib"
+            raise UsageError(f"{flag} and --plan: {why}; leave it out")

@@ -1,0 +1,72 @@
+"""What goes on inside a quantized model: its plan, the statistics behind it, its layers against FP32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyq8.calibrate import calibrate
+from pyq8.errors import PlanError
+from pyq8.groundwork import VERIFIED, Progress, step
+from pyq8.loaders import Loader
+from pyq8.observers import OBSERVERS
+from pyq8.passes import PassResult
+from pyq8.plan_read import recover
+from pyq8.report.document import Missing
+from pyq8.report.some import first, first_feeds
+from pyq8.result import Result
+from pyq8.stats import Calibration
+from pyq8.types import Config, Plan
+from pyq8.verify.layers import LayerReport, compare
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+OBSERVED = 100
+"""Images of the histograms at most."""
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What is known.
+
+    Args:
+        prepared: the FP32 model, as it was quantized.
+        passes: what each did to it before.
+        plan: what was decided.
+        calibration: the statistics.
+        layers: every quantized tensor against FP32; None where it was not measured.
+    """
+
+    prepared: ir.Model
+    passes: tuple[PassResult, ...]
+    plan: Plan
+    calibration: Calibration
+    layers: LayerReport | None
+
+
+def inside_of_result(result: Result) -> Inside:
+    """What quantization knows already."""
+    return Inside(result.prepared, result.passes, result.plan, result.calibration, result.report.layers)
+
+
+def look_inside(original: ir.Model, quantized: ir.Model, loader: Loader, progress: Progress | None) -> Inside | Missing:
+    """Calibrate again, on these images, the model that was quantized, and compare the two layer by layer.
+
+    Args:
+        original: the FP32 model, taking what the quantized one takes.
+        quantized: its quantized form.
+        loader: of the images; the first OBSERVED and the first VERIFIED of them are used.
+        progress: called as images are done.
+    """
+    try:
+        prepared, passes, plan = recover(original, quantized)
+    except PlanError as error:
+        return Missing(f"{error}; what its tensors stand for is not known")
+    observer = quantized.metadata_props["pyq8.observer"]
+    config = Config(observer if observer in OBSERVERS and OBSERVERS.get(observer).needs_histogram else Config.observer)
+    count = OBSERVED if loader.total is None else min(OBSERVED, loader.total)
+    calibration = calibrate(prepared, first_feeds(loader, OBSERVED), config, step(progress, "observe", count))
+    kept = step(progress, "compare", min(VERIFIED, count))
+    layers = compare(prepared, quantized, plan, first(loader, VERIFIED), kept)[1]
+    return Inside(prepared, passes, plan, calibration, layers)

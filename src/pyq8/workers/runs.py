@@ -1,0 +1,87 @@
+"""What models return for images, spread over an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+
+from pyq8.inference import single
+from pyq8.loaders import Batch
+from pyq8.types import Array, Feeds
+from pyq8.workers.spread import Sessions, spread
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+class Piece(Protocol):
+    """As many images as a model takes at a time; the first `len(names)` are real."""
+
+    @property
+    def feeds(self) -> Feeds: ...  # noqa: D102
+    @property
+    def names(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+P = TypeVar("P", bound=Piece)
+
+
+def pieces(batch: Batch, size: int, inputs: Iterable[str]) -> Iterator[Batch]:
+    """Cut a batch into pieces of `size` images, of these inputs; a short last one is filled up with copies."""
+    done, wanted = 0, frozenset(inputs)
+    for feeds, count in single([batch.feeds], size):
+        part = slice(done, done + count)
+        fed = {name: array for name, array in feeds.items() if name in wanted}
+        yield replace(batch, feeds=fed, labels=batch.labels[part], names=batch.names[part])
+        done += count
+
+
+def run_models(
+    models: Sequence[ir.Model], names: Sequence[str], size: int, images: Iterable[P], executor: Executor | None = None
+) -> Iterator[tuple[P, list[dict[str, Array]]]]:
+    """Run models on the same pieces, in order.
+
+    Args:
+        models: which take `size` images at a time, or any number.
+        names: of the outputs.
+        size: images in a piece.
+        images: the pieces.
+        executor: see `spread`.
+
+    Yields:
+        A piece, and for every model its outputs: name -> array with one row an image.
+    """
+    items = ((piece, (piece.feeds, len(piece.names))) for piece in images)
+    for kept, outputs in spread(executor, models, partial(_run, list(names), size), items):
+        yield from zip(kept, outputs, strict=True)
+
+
+def _run(names: list[str], size: int, sessions: Sessions, item: tuple[Feeds, int]) -> list[list[dict[str, Array]]]:
+    feeds, count = item
+    return [[run_images(session, names, feeds, size, count) for session in sessions]]
+
+
+def run_images(session: Any, names: Sequence[str], feeds: Feeds, size: int, count: int) -> dict[str, Array]:
+    """Output name -> array with one row an image.
+
+    Args:
+        session: of a model that takes `size` images at a time.
+        names: of its outputs.
+        feeds: `size` images, of which the first `count` are real.
+        size: likewise.
+        count: likewise.
+    """
+    return {name: _images(array, size, count) for name, array in zip(names, session.run(names, feeds), strict=True)}
+
+
+def _images(output: Any, size: int, count: int) -> Array:
+    """An output with one row an image: an output of one image that has no batch axis gets one."""
+    array = np.asarray(output)
+    if size == 1 and (array.ndim == 0 or len(array) != 1):
+        return array[None]
+    return array[:count]
