@@ -74,7 +74,7 @@ def _pool(region: RegionTensors, node: ir.Node) -> None:
         kind = Kind.AVERAGE_POOL
         (x_scale, _), (y_scale, zero) = qparams(node, 1), qparams(node, 3)
         x = region.read(node.inputs[0])
-        scale = region.floats(x_scale / y_scale)
+        scale = region.floats(x_scale, y_scale)
         mode += COUNT_ALL * static_int(node, "count_include_pad", 0)
     y = region.new(node.outputs[0], region.channels(x), zero)
     region.layer(Layer(kind, x, -1, y, **window(kernel, strides, pads, dilations), mode=mode, scale=scale), node)

@@ -47,6 +47,7 @@ class Sink(IntEnum):
     BYTE_NCHW = 1
     FLOAT_FLAT = 2
     BYTE_NHWC = 3
+    BYTE_FLAT = 4
 
 
 COUNT_ALL, CEIL = 1, 2
