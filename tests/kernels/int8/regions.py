@@ -228,7 +228,8 @@ class Maker:
 
     def weight(self, shape: tuple[int, ...]) -> Array:
         if self.rng.random() < 0.15:
-            return self.rng.choice(np.array([-128, 127], np.int8), shape)
+            extreme: Array = self.rng.choice(np.array([-128, 127], np.int8), shape)
+            return extreme
         return self.rng.integers(-128, 128, shape, np.int8)
 
     def bias(self, k: int, x: int, weight: Array, zero: int) -> Array:
@@ -247,7 +248,8 @@ class Maker:
         if self.rng.random() < 0.05:
             extreme: Array = self.rng.choice(np.array([0, 1e-38, 1e6], np.float32), k)
             return extreme
-        return (10 ** self.rng.uniform(-3.2, -1.8, k) / np.sqrt(products)).astype(np.float32)
+        usual: Array = 10 ** self.rng.uniform(-3.2, -1.8, k) / np.sqrt(products)
+        return usual.astype(np.float32)
 
     def sum_numbers(self) -> tuple[float, float, float]:
         if self.rng.random() < 0.05:
