@@ -36,7 +36,8 @@ def build(nodes: Sequence[ir.Node]) -> RegionTensors:
         outside = value.is_graph_output() or any(use.node not in set(nodes) for use in value.uses())
         if outside and is_bytes(value):
             x = region.read(value)
-            region.layer(Layer(Kind.DEQUANTIZE, x, y=region.output(value), mode=Sink.BYTE_NCHW))
+            mode = Sink.BYTE_FLAT if rank(value) == 2 else Sink.BYTE_NCHW
+            region.layer(Layer(Kind.DEQUANTIZE, x, y=region.output(value), mode=mode))
     return region
 
 
@@ -74,7 +75,7 @@ def _pool(region: RegionTensors, node: ir.Node) -> None:
         kind = Kind.AVERAGE_POOL
         (x_scale, _), (y_scale, zero) = qparams(node, 1), qparams(node, 3)
         x = region.read(node.inputs[0])
-        scale = region.floats(x_scale / y_scale)
+        scale = region.floats(x_scale, y_scale)
         mode += COUNT_ALL * static_int(node, "count_include_pad", 0)
     y = region.new(node.outputs[0], region.channels(x), zero)
     region.layer(Layer(kind, x, -1, y, **window(kernel, strides, pads, dilations), mode=mode, scale=scale), node)
@@ -96,7 +97,7 @@ def _concat(region: RegionTensors, node: ir.Node) -> None:
     for i in range(2, len(node.inputs), 3):
         value = node.inputs[i]
         channels = size(value, 1)
-        if value is None or region.slices.get(value, (None,))[0] is not node:
+        if value is None or region.slices.get(value) != (node, offset):
             scale, zero = qparams(node, i + 1)
             x, y = region.read(value), region.slice(node, channels, offset)
             _table(region, node, x, y, (np.arange(256) - zero).astype(np.float32) * scale, 0)

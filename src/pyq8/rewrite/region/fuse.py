@@ -67,9 +67,10 @@ def _regions(graph: ir.Graph, obstacles: dict[ir.Node, str]) -> list[list[ir.Nod
     depth: dict[ir.Node, int] = {}
     groups: dict[int, list[ir.Node]] = {}
     for node in graph:
-        before = [p for v in node.inputs if v is not None and (p := v.producer()) is not None and p in depth]
+        before = [(v, p) for v in node.inputs if v is not None and (p := v.producer()) is not None and p in depth]
         can = not obstacles[node]
-        depth[node] = max((depth[p] + (can and bool(obstacles[p])) for p in before), default=0)
+        left = [(p, bool(obstacles[p]) or not is_bytes(v)) for v, p in before]  # what a region computes ends at a float
+        depth[node] = max((depth[p] + (can and out) for p, out in left), default=0)
         if can:
             groups.setdefault(depth[node], []).append(node)
     worth = ("QLinearConv", "QGemm")

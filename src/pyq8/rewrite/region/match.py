@@ -7,12 +7,14 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.graph_edit import constant
-from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
-from pyq8.rewrite.region.spec import MOST_PRODUCTS, MOST_RESULT
+from pyq8.graph_edit import constant, static_int
+from pyq8.rewrite.region.nodes import data, is_bytes, qparams, rank, size, zeros_agree
+from pyq8.rewrite.region.spec import MOST_PRODUCTS, MOST_RESULT, MOST_SCALE
 from pyq8.types import Array
 
 MICROSOFT = "com.microsoft"
+LEAST_SCALE = 1e-30
+TOO_FAR = "its scales are too far apart"
 TABLES = {"QLinearSigmoid", "QLinearLeakyRelu"}
 COMPUTES = {"QLinearConv", "QGemm", "QLinearAdd", "QLinearMul", "QLinearConcat", "MaxPool", "Flatten",
             "QLinearGlobalAveragePool", "QLinearAveragePool", "QuantizeLinear", "DequantizeLinear", "Pad",
@@ -29,6 +31,8 @@ def obstacle(node: ir.Node) -> str:
     last = node.op_type == "Transpose" and x is not None and x.is_graph_input()
     if not size(node.outputs[0], 1) or not size(x, 3 if last else 1):
         return "its channels are unknown"
+    if not zeros_agree(node):
+        return "its input has another zero point elsewhere"
     check = {"QLinearConv": _conv, "QGemm": _gemm, "MaxPool": _max_pool, "Flatten": _flatten, "Pad": _pad,
              "Transpose": _transpose, "Reshape": _reshape, "QuantizeLinear": _quantize, "DequantizeLinear": _quantize,
              "QLinearAdd": _pair, "QLinearMul": _pair, "QLinearConcat": _concat,
@@ -42,7 +46,11 @@ def _scalar(value: ir.Value | None) -> bool:
 
 
 def _all_scalars(node: ir.Node, indices: tuple[int, ...]) -> str:
-    return "" if all(_scalar(node.inputs[i]) for i in indices) else "its scales are not constant"
+    if not all(_scalar(node.inputs[i]) for i in indices):
+        return "its scales are not constant"
+    arrays = [array for i in indices if (array := constant(node.inputs[i])) is not None]
+    fit = all(LEAST_SCALE <= float(a.reshape(())) <= MOST_SCALE for a in arrays if a.dtype.kind == "f")
+    return "" if fit else TOO_FAR
 
 
 def _conv(node: ir.Node) -> str:
@@ -54,25 +62,22 @@ def _conv(node: ir.Node) -> str:
     auto = node.attributes.get("auto_pad")
     if auto is not None and auto.as_string() not in ("NOTSET", "VALID"):
         return f"auto_pad {auto.as_string()}"
-    return _sum(node, weight, w_scale, (1, 2, 6, 7), 8)
+    return _sum(node, weight[0].size + 4 * math.prod(weight.shape[2:]), w_scale, (1, 2, 6, 7), 8)
 
 
-def _sum(node: ir.Node, weight: Array, w_scale: Array, scalars: tuple[int, ...], bias: int) -> str:
+def _sum(node: ir.Node, products: int, w_scale: Array, scalars: tuple[int, ...], bias: int) -> str:
     if len(node.inputs) > bias and node.inputs[bias] is not None and constant(node.inputs[bias]) is None:
         return "its bias is not constant"
-    if (weight.size // weight.shape[0] + 4 * weight.shape[-1]) * 2 > MOST_PRODUCTS:
+    if products * 2 > MOST_PRODUCTS:
         return "its sums may not fit INT32"
     found = _all_scalars(node, scalars)
-    if found or len(scalars) < 4:
+    if found:
         return found
-    x, y = (constant(node.inputs[i]) for i in (scalars[0], scalars[2]))
+    x, y = constant(node.inputs[scalars[0]]), constant(node.inputs[scalars[2]]) if len(scalars) > 2 else np.ones(1)
     assert x is not None and y is not None
-    most = (
-        255 * 128 * 2.0 * (weight.size // len(weight) + 4 * math.prod(weight.shape[2:]))
-    )  # and its zero point's share
     array = constant(node.inputs[bias]) if len(node.inputs) > bias else None
-    most += 0.0 if array is None else float(np.abs(array.astype(np.float64)).max())
-    return "" if most * float((x * w_scale / y).max()) < MOST_RESULT else "its results may not fit INT32"
+    most = 255 * 128 * 2.0 * products + (0.0 if array is None else float(np.abs(array.astype(np.float64)).max()))
+    return "" if most * float((x * w_scale / y).max()) < MOST_RESULT else TOO_FAR
 
 
 def _gemm(node: ir.Node) -> str:
@@ -85,7 +90,8 @@ def _gemm(node: ir.Node) -> str:
     if (alpha is not None and alpha.as_float() != 1) or (trans_a is not None and trans_a.as_int()):
         return "alpha or transA"
     quantized = len(node.inputs) > 8 and node.inputs[7] is not None
-    return _sum(node, weight, w_scale, (1, 2, 7, 8) if quantized else (1, 2), 6)
+    columns = weight.shape[1 if static_int(node, "transB", 0) else 0]
+    return _sum(node, columns, w_scale, (1, 2, 7, 8) if quantized else (1, 2), 6)
 
 
 def _max_pool(node: ir.Node) -> str:
@@ -113,7 +119,8 @@ def _flatten(node: ir.Node) -> str:
         return ""
     readers = [use.node for use in node.outputs[0].uses()]
     known = size(x, 1) and size(x, 2) and size(x, 3)
-    if known and readers and all(r.op_type == "QGemm" for r in readers) and not node.outputs[0].is_graph_output():
+    gemms = readers and all(r.op_type == "QGemm" and not obstacle(r) for r in readers)
+    if known and gemms and not node.outputs[0].is_graph_output():
         return ""
     return "it reorders an image"
 
@@ -124,7 +131,8 @@ def _pad(node: ir.Node) -> str:
         return "it does not only add channels"
     readers = [use.node for use in node.outputs[0].uses()]
     group = [r.attributes.get("group") for r in readers]
-    if value is None or any(r.op_type != "QLinearConv" for r in readers) or any(g and g.as_int() != 1 for g in group):
+    convolutions = readers and all(r.op_type == "QLinearConv" and not obstacle(r) for r in readers)
+    if value is None or not convolutions or any(g and g.as_int() != 1 for g in group):
         return "what reads it is no convolution"
     return "" if all(int(value.reshape(())) == _zero(r) for r in readers) else "it adds no zeros"
 
@@ -173,14 +181,20 @@ def _pair(node: ir.Node) -> str:
     found = _all_scalars(node, (1, 2, 4, 5, 6, 7))
     if found or not (is_bytes(node.inputs[0]) and is_bytes(node.inputs[3])):
         return found or "it is not uint8"
+    (a_scale, _), (b_scale, _), (y_scale, _) = (qparams(node, i) for i in (1, 4, 6))
+    factors = (a_scale * b_scale,) if node.op_type == "QLinearMul" else (a_scale, b_scale)
+    if max(factors) > y_scale * np.float32(MOST_SCALE):
+        return TOO_FAR
     a, b = node.inputs[0], node.inputs[3]
     assert a is not None and b is not None
     channels = [size(v, 1) for v in (a, b, node.outputs[0])]
     if len(set(channels)) != 1 or not channels[0] or rank(a) != rank(b):
         return "it spreads channels"
+    if a.shape is None or b.shape is None or a.shape[0] != b.shape[0]:
+        return "it may spread images"
     if rank(a) == 4 and any(size(a, i) != size(b, i) or not size(a, i) for i in (2, 3)):
         one = node.op_type == "QLinearMul" and 1 == size(b, 2) == size(b, 3)
-        both = a.shape is not None and b.shape is not None and list(a.shape)[2:] == list(b.shape)[2:]
+        both = list(a.shape)[2:] == list(b.shape)[2:]
         return "" if one or both else "its images may differ in size"
     return ""
 

@@ -7,6 +7,10 @@ import onnx_ir as ir
 
 from pyq8.graph_edit import constant, static_int
 
+WRITES = {"QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6, "QLinearAveragePool": 3, "QLinearConcat": 0,
+          "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3}  # fmt: skip
+"""Operators that compute a tensor of a region -> where the scale of it is among their inputs."""
+
 
 def rank(value: ir.Value | None) -> int:
     """Number of axes, 0 if unknown."""
@@ -49,6 +53,31 @@ def zero_point(value: ir.Value) -> int:
             if found:
                 return found
     return 0
+
+
+def zeros_agree(node: ir.Node) -> bool:
+    """Whether a node reads every uint8 value with the zero point that it has where it is written, or first read."""
+    if not node.op_type.startswith(("QLinear", "QGemm", "Dequantize")):
+        return True
+    for i, value in enumerate(node.inputs[:-2]):
+        zero = constant(node.inputs[i + 2])
+        if value is not None and is_bytes(value) and constant(value) is None and zero is not None and zero.size == 1:
+            written = written_zero(value)
+            if int(zero.reshape(())) != (zero_point(value) if written is None else written):
+                return False
+    return True
+
+
+def written_zero(value: ir.Value) -> int | None:
+    """The zero point that a value is written with, None for one that no quantizing operator writes."""
+    node = value.producer()
+    if node is None:
+        return None
+    if node.op_type in ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad"):
+        return written_zero(node.inputs[0]) if node.inputs[0] is not None else None
+    index = 2 if node.op_type == "QuantizeLinear" else WRITES.get(node.op_type, -2) + 1
+    zero = constant(node.inputs[index]) if 0 < index < len(node.inputs) else None
+    return int(zero.reshape(())) if zero is not None and zero.size == 1 else None
 
 
 def read_once(value: ir.Value) -> bool:

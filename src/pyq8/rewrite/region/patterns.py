@@ -6,11 +6,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from pyq8.rewrite.region.nodes import is_depthwise, qparams, read_once, size
-
-WRITES = {"QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6, "QLinearAveragePool": 3,
-          "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3}  # fmt: skip
-"""Operators that compute a tensor of a region -> where the scale of it is among their inputs."""
+from pyq8.rewrite.region.nodes import WRITES, is_depthwise, qparams, read_once, size
 
 
 def find_sums(nodes: Sequence[ir.Node]) -> dict[ir.Node, ir.Node]:

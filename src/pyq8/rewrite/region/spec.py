@@ -15,6 +15,7 @@ OP_TYPE = "Region"
 ALIGN = 64
 MOST_PRODUCTS = 2**16
 """Of an output: so many of 255 * 128 an INT32 sum holds."""
+MOST_SCALE = 1e6
 MOST_RESULT = 2.0**31 - 128
 """Before it is saturated, a result fits INT32."""
 
@@ -48,6 +49,7 @@ class Sink(IntEnum):
     BYTE_NCHW = 1
     FLOAT_FLAT = 2
     BYTE_NHWC = 3
+    BYTE_FLAT = 4
 
 
 COUNT_ALL, CEIL = 1, 2

@@ -1,4 +1,5 @@
 // `Region` of the domain "pyq8" for ONNX Runtime: SessionOptions.register_custom_ops_library of this library.
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -73,7 +74,7 @@ Kernel* make(const ort::Api& api, const ort::KernelInfo* info) {
   if (type != ort::kUint8 || blob.shape.size() != 1) throw Error("its constants are not uint8 of one dimension");
   Spec spec(tensors.data(), int64_t(tensors.size()), layers.data(), int64_t(layers.size()),
             static_cast<const uint8_t*>(blob.data), blob.shape[0]);
-  return new Kernel{api, Region(*isa, std::move(spec)), int(std::thread::hardware_concurrency())};
+  return new Kernel{api, Region(*isa, std::move(spec)), std::max(1, int(std::thread::hardware_concurrency()))};
 }
 
 void compute(Kernel& kernel, ort::Context* context) {
@@ -84,14 +85,19 @@ void compute(Kernel& kernel, ort::Context* context) {
   for (size_t i = 1; i < count; ++i) {
     const ort::Value* value = nullptr;
     must(api, api.input(context, i, &value));
+    if (!value) throw Error("input " + std::to_string(i) + " is missing");
     int type = 0;
     inputs.push_back(input_of(api, value, &type));
     const bool bytes = kernel.region.spec().byte_input(int64_t(i) - 1);
     if (type != (bytes ? ort::kUint8 : ort::kFloat)) throw Error("input " + std::to_string(i) + " has another type");
   }
+  must(api, api.output_count(context, &count));
+  const int64_t made = kernel.region.spec().outputs;
+  if (int64_t(count) != made) throw Error("it has " + std::to_string(made) + " outputs, its node " + std::to_string(count));
   const auto allocate = [&](int64_t i, const Shape& shape) {
     ort::Value* value = nullptr;
     must(api, api.output(context, size_t(i), shape.data(), shape.size(), &value));
+    if (!value) throw Error("output " + std::to_string(i) + " is missing");
     void* data = nullptr;
     must(api, api.data(value, &data));
     return data;

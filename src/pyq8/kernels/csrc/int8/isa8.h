@@ -80,7 +80,7 @@ struct Isa {
   // y = round(sums * scale) + zero, saturated.
   void (*requantize)(const int32_t* sums, int64_t n, float scale, int zero, uint8_t* y);
   void (*add)(const uint8_t* a, const uint8_t* b, int64_t n, const Sum& sum, uint8_t* y);
-  // y = round((a - zero_a) * (b - zero_b) * scale) + zero, saturated.
+  // y = round((a - zero_a) * (b - zero_b) * scale + zero), saturated: what ONNX Runtime's QLinearMul computes.
   void (*multiply)(const uint8_t* a, const uint8_t* b, int64_t n, float scale, const int* zeros, int zero, uint8_t* y);
   // y = round(x / scale) + zero, saturated.
   void (*quantize)(const float* x, int64_t n, float scale, int zero, uint8_t* y);

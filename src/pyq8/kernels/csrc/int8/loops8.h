@@ -10,25 +10,25 @@ namespace {
 
 constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, half to even
 
-// Saturated: value is far below 2^22 in magnitude once it is clamped.
+// Saturated: value is far below 2^22 in magnitude once it is clamped. No number is the lowest.
 inline uint8_t to_byte(float value, int zero) {
   const float low = float(-zero), high = float(255 - zero);
-  value = value < high ? value : high;
   value = value > low ? value : low;
+  value = value < high ? value : high;
   return uint8_t(int(value + kRound - kRound) + zero);
 }
 
 template <int N>
 inline void depthwise_some(const pyq8::int8::Depthwise& d, const uint8_t* x, int64_t c, uint8_t* y) {
-  int32_t sums[N];
-  for (int k = 0; k < N; ++k) sums[k] = d.bias[c + k];
+  uint32_t sums[N];  // they wrap
+  for (int k = 0; k < N; ++k) sums[k] = uint32_t(d.bias[c + k]);
   for (int64_t tap = 0; tap < d.taps; ++tap) {
     const uint8_t* from = x + d.offsets[tap] + c;
     const int8_t* w = d.w + tap * d.channels + c;
-    for (int k = 0; k < N; ++k) sums[k] += int32_t(int16_t(int16_t(from[k]) * int16_t(w[k])));
+    for (int k = 0; k < N; ++k) sums[k] += uint32_t(int16_t(int16_t(from[k]) * int16_t(w[k])));
     asm volatile("");
   }
-  for (int k = 0; k < N; ++k) y[c + k] = to_byte(float(sums[k]) * d.scale[c + k], d.zero);
+  for (int k = 0; k < N; ++k) y[c + k] = to_byte(float(int32_t(sums[k])) * d.scale[c + k], d.zero);
 }
 
 inline void depthwise8_plain(const pyq8::int8::Depthwise& d) {
@@ -80,7 +80,9 @@ inline void add_plain(const uint8_t* a, const uint8_t* b, int64_t n, const pyq8:
 
 inline void multiply_plain(const uint8_t* a, const uint8_t* b, int64_t n, float scale, const int* zeros, int zero,
                            uint8_t* y) {
-  for (int64_t i = 0; i < n; ++i) y[i] = to_byte(float((a[i] - zeros[0]) * (b[i] - zeros[1])) * scale, zero);
+  for (int64_t i = 0; i < n; ++i) {
+    y[i] = to_byte(float((a[i] - zeros[0]) * (b[i] - zeros[1])) * scale + float(zero), 0);
+  }
 }
 
 inline void quantize8_plain(const float* x, int64_t n, float scale, int zero, uint8_t* y) {

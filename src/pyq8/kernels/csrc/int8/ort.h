@@ -49,6 +49,9 @@ struct Api {
   Status* input_count(const Context* context, size_t* count) const {
     return at<Status* (*)(const Context*, size_t*)>(88)(context, count);
   }
+  Status* output_count(const Context* context, size_t* count) const {
+    return at<Status* (*)(const Context*, size_t*)>(89)(context, count);
+  }
   Status* input(const Context* context, size_t i, const Value** value) const {
     return at<Status* (*)(const Context*, size_t, const Value**)>(90)(context, i, value);
   }

@@ -8,11 +8,13 @@ namespace pyq8::int8 {
 namespace {
 
 constexpr int64_t kMostBytes = int64_t(1) << 40;
+constexpr int64_t kMostPixels = int64_t(1) << 23;  // whose codes an INT32 sum holds
 
-int64_t along(int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t pads, bool ceil) {
-  const int64_t left = size + pads - dilation * (kernel - 1) - 1;
+int64_t along(int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t before, int64_t behind, bool ceil) {
+  const int64_t left = size + before + behind - dilation * (kernel - 1) - 1;
   if (left < 0) throw Error("an image is smaller than a kernel");
-  return (left + (ceil ? stride - 1 : 0)) / stride + 1;
+  const int64_t count = left / stride + 1;
+  return count + (ceil && left % stride && count * stride < size + before);  // no window begins behind the image
 }
 
 class Planner {
@@ -38,7 +40,7 @@ class Planner {
       if (l.kind == kDequantize) {
         Shape& out = plan_.outputs[size_t(l.y)];
         const int64_t channels = spec_.tensors[size_t(l.x)].channels;
-        if (l.mode == kToFloatFlat) {
+        if (l.mode == kToFloatFlat || l.mode == kToByteFlat) {
           if (x.h != 1 || x.w != 1) throw Error("a flat output of an image of more than one pixel");
           out = {x.n, channels};
         } else if (l.mode == kToByteNhwc) {
@@ -58,6 +60,7 @@ class Planner {
         set(l.y, x.n, x.h, x.w);
       } else {
         const Place y = {x.n, height(l, x), width(l, x)};
+        if (l.kind == kAveragePool && (l.r ? l.r * l.s : x.h * x.w) >= kMostPixels) throw Error("a mean of too many pixels");
         if (l.kind == kConv && l.other >= 0) {
           const Place& other = at(l.other);
           if (other.n != y.n || other.h != y.h || other.w != y.w) throw Error("the shapes of a sum differ");
@@ -147,10 +150,10 @@ class Planner {
   }
 
   static int64_t height(const Layer& l, const Place& x) {
-    return along(x.h, l.r ? l.r : x.h, l.stride_h, l.dilation_h, l.top + l.bottom, pools(l) && (l.mode & kCeil));
+    return along(x.h, l.r ? l.r : x.h, l.stride_h, l.dilation_h, l.top, l.bottom, pools(l) && (l.mode & kCeil));
   }
   static int64_t width(const Layer& l, const Place& x) {
-    return along(x.w, l.s ? l.s : x.w, l.stride_w, l.dilation_w, l.left + l.right, pools(l) && (l.mode & kCeil));
+    return along(x.w, l.s ? l.s : x.w, l.stride_w, l.dilation_w, l.left, l.right, pools(l) && (l.mode & kCeil));
   }
   static bool pools(const Layer& l) { return l.kind == kMaxPool || l.kind == kAveragePool; }
 

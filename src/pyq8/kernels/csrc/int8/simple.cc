@@ -1,6 +1,7 @@
 // Pools, operators on single values, and the ways in and out.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 #include "region.h"
@@ -14,9 +15,26 @@ struct Span {
 
 // Taps of a window that are inside of the image.
 Span inside(int64_t at, int64_t size, int64_t kernel, int64_t dilation) {
-  const int64_t first = at < 0 ? (-at + dilation - 1) / dilation : 0;
+  const int64_t first = at < 0 ? std::min(kernel, (-at + dilation - 1) / dilation) : 0;
   const int64_t last = at >= size ? 0 : std::min(kernel, (size - at + dilation - 1) / dilation);
-  return {std::min(first, kernel), std::max(first, last)};
+  return {first, std::max(first, last)};
+}
+
+// What ONNX Runtime's QLinearAveragePool computes: a sum of reals, rounded with the zero point.
+void average(const std::vector<const uint8_t*>& taps, int64_t channels, int zero_x, float scale_x, float count,
+             float scale_y, float zero_y, uint8_t* y) {
+  constexpr int64_t kSome = 64;
+  for (int64_t first = 0; first < channels; first += kSome) {
+    const int64_t n = std::min(kSome, channels - first);
+    float sums[kSome] = {};
+    for (const uint8_t* tap : taps) {
+      for (int64_t c = 0; c < n; ++c) sums[c] += scale_x * float(int(tap[first + c]) - zero_x);
+    }
+    for (int64_t c = 0; c < n; ++c) {
+      const float value = std::min(std::max(sums[c] / count / scale_y + zero_y, 0.0f), 255.0f);
+      y[first + c] = uint8_t(int(std::nearbyint(value)));
+    }
+  }
 }
 
 }  // namespace
@@ -26,7 +44,7 @@ std::unique_ptr<Work> pool(const Run& run, const Layer& l) {
   const int64_t channels = run.spec.tensors[size_t(l.x)].channels;
   const int64_t r = l.r ? l.r : x.h, s = l.s ? l.s : x.w;
   const int zero_x = int(run.spec.tensors[size_t(l.x)].zero), zero = int(run.spec.tensors[size_t(l.y)].zero);
-  const float ratio = l.kind == kAveragePool ? *run.spec.floats(l.scale) : 0.0f;
+  const float* const scales = l.kind == kAveragePool ? run.spec.floats(l.scale) : nullptr;
   const uint8_t* const from = run.pixels(l.x);
   uint8_t* const to = run.pixels(l.y);
   const int64_t bytes = x.row() * std::min(r, l.stride_h) + y.row();
@@ -54,9 +72,13 @@ std::unique_ptr<Work> pool(const Run& run, const Layer& l) {
         continue;
       }
       const int64_t count = l.mode & kCountAll ? r * s : std::max<int64_t>(1, int64_t(taps.size()));
+      if (l.r) {
+        average(taps, channels, zero_x, scales[0], float(count), scales[1], float(zero), pixel);
+        continue;
+      }
       sums.assign(size_t(channels), int32_t(-zero_x * int64_t(taps.size())));
       for (const uint8_t* tap : taps) run.isa.sum(tap, 0, 1, channels, sums.data());
-      run.isa.requantize(sums.data(), channels, ratio / float(count), zero, pixel);
+      run.isa.requantize(sums.data(), channels, scales[0] / (scales[1] * float(count)), zero, pixel);
     }
   });
 }
@@ -140,7 +162,7 @@ std::unique_ptr<Work> dequantize(const Run& run, const Layer& l) {
   const float scale = l.scale < 0 ? 0.0f : *run.spec.floats(l.scale);
   return row_work(x, 5 * x.row(), [=, &l, &x, &t](int64_t image, int64_t row) {
     const uint8_t* const pixels = from + image * x.image() + row * x.row();
-    if (l.mode == kToByteNhwc) {
+    if (l.mode == kToByteNhwc || l.mode == kToByteFlat) {
       uint8_t* to = static_cast<uint8_t*>(out) + (image * x.h + row) * x.w * t.channels;
       for (int64_t col = 0; col < x.w; ++col) std::memcpy(to + col * t.channels, pixels + col * x.channels, size_t(t.channels));
       return;

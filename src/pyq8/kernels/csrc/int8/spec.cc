@@ -114,7 +114,7 @@ class Check {
         window(true);
         need(read(l_.x).channels == write(l_.y).channels, "channels differ");
         need(l_.mode >= 0 && l_.mode <= 3, "no such mode");
-        if (l_.kind == kAveragePool) scales(l_.scale, 1);
+        if (l_.kind == kAveragePool) scales(l_.scale, 2), need(spec_.floats(l_.scale)[1] > 0, "a scale of zero");
         return;
       case kAdd:
       case kMultiply: {
@@ -133,7 +133,7 @@ class Check {
         return;
       case kDequantize:
         read(l_.x);
-        need(l_.mode >= kToFloatNchw && l_.mode <= kToByteNhwc, "no such form of an output");
+        need(l_.mode >= kToFloatNchw && l_.mode <= kToByteFlat, "no such form of an output");
         if (l_.mode == kToFloatNchw || l_.mode == kToFloatFlat) scales(l_.scale, 1);
         result();
         return;
@@ -203,7 +203,7 @@ bool Spec::byte_input(int64_t input) const {
 
 bool Spec::byte_output(int64_t output) const {
   for (const Layer& l : layers) {
-    if (l.kind == kDequantize && l.y == output) return l.mode == kToByteNchw || l.mode == kToByteNhwc;
+    if (l.kind == kDequantize && l.y == output) return l.mode != kToFloatNchw && l.mode != kToFloatFlat;
   }
   return false;
 }
@@ -216,7 +216,7 @@ int64_t root_of(const Spec& spec, int64_t tensor) {
 Spec::Spec(const int64_t* tensor_fields, int64_t tensor_count, const int64_t* layer_fields, int64_t layer_count,
            const uint8_t* constants, int64_t bytes)
     : blob(constants), blob_bytes(bytes) {
-  if (tensor_count % kTensorFields || layer_count % kLayerFields || !layer_count ||
+  if (tensor_count % kTensorFields || layer_count % kLayerFields || !tensor_count || !layer_count ||
       tensor_count > kMostCount * kTensorFields || layer_count > kMostCount * kLayerFields) {
     throw Error("its tensors or layers are not whole");
   }

@@ -39,7 +39,7 @@ constexpr int kLayerFields = sizeof(Layer) / sizeof(int64_t);
 enum Source : int64_t { kFloatNchw, kByteNchw, kByteNhwc };            // kQuantize: the input
 enum Result : int64_t { kToBytes, kToFloat };                         // kConv: y is a tensor, or a float output [n][k]
 enum Pool : int64_t { kCountAll = 1, kCeil = 2 };                     // pools, added: divide by the pads too; ceil_mode
-enum Sink : int64_t { kToFloatNchw, kToByteNchw, kToFloatFlat, kToByteNhwc };  // kDequantize
+enum Sink : int64_t { kToFloatNchw, kToByteNchw, kToFloatFlat, kToByteNhwc, kToByteFlat };  // kDequantize
 
 // Constants of a layer in the blob, each at a multiple of 64 bytes:
 //   kQuantize     scale: float[1]
@@ -47,7 +47,7 @@ enum Sink : int64_t { kToFloatNchw, kToByteNchw, kToFloatFlat, kToByteNhwc };  /
 //                 more: the numbers of a Sum, float[5], where there is an `other`; scale is then that of the sum's operand;
 //                 or those of a Requantized, float[3] (zero, scale, divisor), where its codes become others; else -1
 //   kDepthwise    weight: int8[r * s][channels], bias: int32[channels], scale: float[channels]
-//   kAveragePool  scale: float[1], of x over that of y
+//   kAveragePool  scale: float[2], of x and of y
 //   kAdd          scale: the numbers of a Sum, float[5]
 //   kMultiply     scale: float[1], of x times that of `other` over that of y
 //   kTable        weight: uint8[256]
