@@ -42,10 +42,11 @@ class CCall(ctypes.Structure):
 
 
 def path() -> Path | None:
-    """The file, None where pyq8 was built without a compiler."""
+    """The file, None where pyq8 was built without a compiler; PYQ8_KERNELS is another folder to look in."""
     import pyq8.kernels
 
-    candidates = (Path(folder) / name for folder in pyq8.kernels.__path__ for name in NAMES)
+    folders = [os.environ["PYQ8_KERNELS"]] if "PYQ8_KERNELS" in os.environ else pyq8.kernels.__path__
+    candidates = (Path(folder) / name for folder in folders for name in NAMES)
     return next((file for file in candidates if file.is_file()), None)
 
 

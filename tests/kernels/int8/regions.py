@@ -115,7 +115,8 @@ class Maker:
         if other >= 0:
             more = self.floats(*self.sum_numbers(), self.zero(), self.integer(0, 1))
         elif rng.random() < 0.2:
-            more = self.floats(self.zero(), self.scale(), self.scale() + 1e-6)
+            scale = self.scale()
+            more = self.floats(self.zero(), scale, max(self.scale() + 1e-6, scale / 2**20))
         elif hw == (1, 1) and into < 0 and rng.random() < 0.3:
             del self.sizes[y], self.spec.tensors[y]
             mode, more = TO_FLOAT, k
@@ -123,10 +124,10 @@ class Maker:
         alone = self.spec.tensors[x].parent < 0 or self._whole(x) == c
         rows = where.dilation_w == 1 and groups == 1 and alone
         weight = self.weight((k, c // groups, where.r, where.s))
-        bias, scale = self.bias(k, x, weight, zero), self.scales(k, weight[0].size)
+        bias, scales = self.bias(k, x, weight, zero), self.scales(k, weight[0].size)
         at = [
             self.spec.constants.add(a)
-            for a in (pack(weight, groups, rows), spread(bias, groups), spread(scale, groups))
+            for a in (pack(weight, groups, rows), spread(bias, groups), spread(scales, groups))
         ]
         self._layer(Kind.CONV, x, other, y, where, groups=groups, mode=mode, at=at, more=more)
         return True
@@ -245,15 +246,16 @@ class Maker:
 
     def scales(self, k: int, products: int) -> Array:
         """Of sums of so many products, so that the codes are neither all 0 nor all 255."""
+        largest = 0.99 * 2**31 / (255 * 128 * 4 * (products + 16) + 2**31)  # results fit INT32 whatever the bias is
         if self.rng.random() < 0.05:
-            extreme: Array = self.rng.choice(np.array([0, 1e-38, 1e6], np.float32), k)
+            extreme: Array = self.rng.choice(np.array([0, 1e-38, largest], np.float32), k)
             return extreme
         usual: Array = 10 ** self.rng.uniform(-3.2, -1.8, k) / np.sqrt(products)
-        return usual.astype(np.float32)
+        return np.minimum(usual, largest).astype(np.float32)
 
     def sum_numbers(self) -> tuple[float, float, float]:
         if self.rng.random() < 0.05:
-            a, b, fixed = self.rng.choice([-1e9, 0, 1e9, 0.5], 3)
+            a, b, fixed = self.rng.choice([-1e6, 0, 1e6, 0.5], 3)
         else:
             a, b, fixed = self.rng.uniform(0, 1.5), self.rng.uniform(0, 1.5), self.rng.uniform(-200, 100)
         return float(a), float(b), float(fixed)

@@ -89,6 +89,8 @@ class Check {
   }
 
   void one() {
+    const bool two = l_.kind == kQuantize || l_.kind == kConv || l_.kind == kAdd || l_.kind == kMultiply;
+    need(two || l_.other < 0, "reads a second tensor");
     switch (l_.kind) {
       case kQuantize:
         need(l_.x >= 0 && l_.x < kMostCount, "no such input");
