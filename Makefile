@@ -8,6 +8,7 @@
 # make docs   the site, into site/: warnings are errors, examples in docstrings run, links are checked
 # make links   the same, and every link to the outside (needs a network)
 # make kernels   build the compiled kernels into src, for PYTHONPATH=src (needs CMake and a C++17 compiler)
+# make sanitize  the tests of the INT8 kernels on a build that stops at wrong addresses and undefined behaviour (GCC)
 # Each makes its own virtual environment in .venv first.
 
 PYTHON ?= python3
@@ -15,9 +16,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml $(shell find src calib_datasets -type f -not -name '*.pyc' -not -name '*.so')
 
+REGIONS ?= 80
+TEST_PYTHON ?= $(BIN)/python
+
 DIGITS := calib_datasets/digits
 
-.PHONY: demo gate test browser lint docs links dist packages kernels clean
+.PHONY: demo gate test browser lint docs links dist packages kernels sanitize clean
 
 demo: $(VENV)/installed
 	$(BIN)/pyq8 demo
@@ -82,6 +86,14 @@ $(VENV)/installed-test: $(VENV)/installed
 $(VENV)/installed-docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
 	touch $@
+# ONNX Runtime's own memory is not instrumented: no report of leaks, and no check that new and delete match.
+sanitize:
+	cmake -S src/pyq8/kernels -B build/sanitize -DPYQ8_SANITIZE=ON
+	cmake --build build/sanitize --parallel
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	PYQ8_KERNELS=build/sanitize PYQ8_INT8_REGIONS=$(REGIONS) PYTHONPATH=src:. \
+		$(TEST_PYTHON) -m pytest -p no:cacheprovider tests/kernels/int8 tests/rewrite/test_regions.py
 
 clean:
 	rm -rf $(VENV) build dist site

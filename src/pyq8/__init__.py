@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyq8.plan_replay import replay
     from pyq8.rank import rank_layers
     from pyq8.result import Result
-    from pyq8.sessions import session
+    from pyq8.sessions import register, session
     from pyq8.stats import Calibration
     from pyq8.tuning.tune import tune
     from pyq8.types import Config, Plan, QParams
@@ -36,6 +36,7 @@ _HOME = {
     "inspect": "pyq8.api",
     "quantize": "pyq8.api",
     "rank_layers": "pyq8.rank",
+    "register": "pyq8.sessions",
     "replay": "pyq8.plan_replay",
     "session": "pyq8.sessions",
     "time_models": "pyq8.verify.speed",
@@ -58,6 +59,7 @@ __all__ = [
     "inspect",
     "quantize",
     "rank_layers",
+    "register",
     "replay",
     "session",
     "time_models",

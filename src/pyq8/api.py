@@ -24,6 +24,7 @@ from pyq8.model import load
 from pyq8.pixel_input import pixel_input, same_input
 from pyq8.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
+from pyq8.rewrite import twin
 from pyq8.types import INT7, INT8, Config, Feeds, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
 from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
@@ -69,7 +70,7 @@ def quantize(
         seed: None takes the first samples, a number draws them at random.
         skip_bad: leave unreadable images out instead of stopping.
         observer: how ranges are chosen: percentile, mse, kl, minmax.
-        format: "qdq" or "qoperator".
+        format: "qdq", "qoperator" or "pyq8", which needs `pyq8.register` and runs in pyq8's own kernels.
         target: "vnni", "avx2" (7-bit weights, right on CPUs without VNNI too) or "auto": this CPU.
         exclude: names or patterns of nodes that stay FP32.
         bias_correction: put the mean of the weights' rounding error back into the biases.
@@ -108,7 +109,8 @@ def quantize(
     plan = base.plan
     quantized = base.carry_out(plan)
     clock.lap("rewrite")
-    report = make_report(base.prepared, quantized, plan, base.kept, step(progress, "compare", len(base.kept)))
+    watched = step(progress, "compare", len(base.kept))
+    report = make_report(base.prepared, quantized, plan, base.kept, watched, twin(base.prepared, plan, config.format))
     report = replace(report, halves=compare_halves(base.prepared, base.calibration, plan, config.observer))
     clock.lap("verify")
     return Result(

@@ -66,13 +66,14 @@ class Groundwork:
     config: Config
     pixels: PixelInput | None
 
-    def carry_out(self, plan: Plan) -> ir.Model:
+    def carry_out(self, plan: Plan, format: str | None = None) -> ir.Model:
         """The quantized model, which remembers how it was made.
 
         Args:
             plan: the one found, or one made of it.
+            format: None for the configured one.
         """
-        quantized = rewrite(self.prepared, plan, self.config.format)
+        quantized = rewrite(self.prepared, plan, format or self.config.format)
         quantized.metadata_props.update(provenance(self.config, self.calibration, plan, self.loader, self.pixels))
         return quantized
 

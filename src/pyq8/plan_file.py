@@ -31,7 +31,7 @@ class PlanFile:
     Args:
         plan: its `absorbed` is empty: it follows from the model.
         model_sha256: digest of the prepared model that it is for.
-        format: "qdq" or "qoperator".
+        format: "qdq", "qoperator" or "pyq8".
         metadata: what the quantized model remembers of how it was made.
     """
 

@@ -20,7 +20,7 @@ from pyq8.plan_file import PlanFile, read_plan
 from pyq8.plan_fit import fit_plan, scale_channels
 from pyq8.provenance import VERSION, of_plan, remembered_preprocess
 from pyq8.result import Result
-from pyq8.rewrite import FORMATS, rewrite
+from pyq8.rewrite import FORMATS, check_format, rewrite, twin
 from pyq8.stats import Calibration, Half
 from pyq8.types import INT7, INT8, Config
 from pyq8.verify.exact import check_exact
@@ -47,7 +47,7 @@ def replay(
         plan: path of the file that `Result.save_plan` wrote.
         data: images to compare the result with FP32 on, the first 16; None for no comparison.
         exclude: names or patterns of more nodes that stay FP32.
-        format: "qdq" or "qoperator"; None for that of the plan.
+        format: "qdq", "qoperator" or "pyq8"; None for that of the plan.
         preprocess: of `data`; None for what the plan remembers, else guessed.
         split: as for `pyq8.quantize`.
         seed: likewise.
@@ -60,7 +60,7 @@ def replay(
         UsageError: an option that cannot be, or no node is left in INT8.
     """
     clock = Clock()
-    FORMATS.get(format or Config.format)
+    check_format(format or Config.format)
     file = read_plan(plan)
     original = load(model)
     original.metadata_props.update(file.metadata)
@@ -98,7 +98,8 @@ def replay(
         )
         kept, skipped = list(loader), tuple(loader.skipped)
         check_exact(original, prepared, kept[0])
-    report = make_report(prepared, quantized, found, kept, step(progress, "compare", len(kept)))
+    watched = step(progress, "compare", len(kept))
+    report = make_report(prepared, quantized, found, kept, watched, twin(prepared, found, config.format))
     clock.lap("verify")
     return Result(
         quantized, prepared, passes, made_with, found, report, config, clock.seconds, cpu.peak_rss_mib(), skipped

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyq8._version import __version__
+from pyq8.errors import UsageError
 from pyq8.model import save, sha256
 from pyq8.passes import PassResult
 from pyq8.plan_file import PlanFile
-from pyq8.provenance import of_plan
+from pyq8.provenance import FALLBACK, of_plan
+from pyq8.rewrite import REGIONS, rewrite
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
 from pyq8.verify.report import Report
@@ -47,13 +50,28 @@ class Result:
     peak_rss_mib: float
     skipped: tuple[str, ...] = field(default=())
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, fallback: str | Path | None = None) -> None:
         """Write the quantized model, whole or not at all.
 
+        Args:
+            path: of the file.
+            fallback: of another file for a model of format "pyq8": the same in QDQ form, which `pyq8.session` takes
+                where pyq8's kernels are missing.
+
         Raises:
-            OutputError: it cannot be written.
+            OutputError: one of them cannot be written.
+            UsageError: a fallback for another format.
         """
-        save(self.model, path)
+        if fallback is None:
+            return save(self.model, path)
+        if self.config.format != REGIONS:
+            raise UsageError(f"fallback {fallback}: only a model of format {REGIONS} needs one; leave it out")
+        plain = rewrite(self.prepared, self.plan)
+        plain.metadata_props.update(self.model.metadata_props)
+        save(plain, fallback)
+        model = self.model.clone()
+        model.metadata_props[FALLBACK] = os.path.relpath(fallback, Path(path).parent)
+        return save(model, path)
 
     def save_plan(self, path: str | Path) -> None:
         """Write the whole plan as JSON, to edit and to replay; see `pyq8.replay`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +25,22 @@ LEVELS = {
 }
 INLINE_BYTES = 3 * 2**29
 """Models up to 1.5 GiB are handed over in memory; a protobuf message ends at 2 GiB."""
+
+
+def register(options: onnxruntime.SessionOptions) -> None:
+    """Make pyq8's operators known to sessions of these options, which models of `--format pyq8` need.
+
+    From other languages, the same file does: RegisterCustomOpsLibrary(`pyq8.kernels.library.path()`).
+
+    Raises:
+        ModelError: this installation has no compiled kernels.
+    """
+    from pyq8.kernels import library
+
+    loaded, why = library.load()
+    if loaded is None:
+        raise ModelError(f"pyq8's operators cannot be registered: {why}")
+    options.register_custom_ops_library(str(library.path()))
 
 
 def session(
@@ -58,6 +75,8 @@ def session(
     """
     import onnxruntime
 
+    from pyq8.kernels import library
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads or cpu.physical_cores()
@@ -66,6 +85,8 @@ def session(
     exact = not cpu.has_vnni() if exact is None else exact
     options.add_session_config_entry("session.x64quantprecision", "1" if exact else "0")
     options.add_session_config_entry("session.disable_prepacking", "0" if prepack else "1")
+    if library.load()[0] is not None:
+        register(options)
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = os.fspath(profile)
@@ -84,7 +105,28 @@ def session(
     except MemoryError:
         raise
     except Exception as error:  # its exceptions share no base but this
+        if "pyq8:Region" in str(error):
+            found = _fallback(source)
+            why = f"{name}: made with --format pyq8, which needs pyq8's kernels: {library.load()[1]}"
+            if found is None:
+                raise ModelError(f"{why}; or quantize it with --fallback FILE") from error
+            warnings.warn(f"{why}; {found} runs in its place", stacklevel=2)
+            return session(found, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin,
+                           exact=exact, profile=profile, prepack=prepack)  # fmt: skip
         raise ModelError(f"{name}: onnxruntime cannot load it: {_one_line(error)}") from error
+
+
+def _fallback(source: str | bytes) -> Path | None:
+    """The QDQ twin that a model file names, if it is there."""
+    if isinstance(source, bytes):
+        return None
+    import onnx
+
+    from pyq8.provenance import FALLBACK
+
+    props = onnx.load(source, load_external_data=False).metadata_props
+    found = [Path(source).parent / p.value for p in props if p.key == FALLBACK]
+    return found[0] if found and found[0].is_file() else None
 
 
 def model_session(

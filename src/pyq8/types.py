@@ -105,7 +105,7 @@ class Config:
         observer: how a tensor's range is chosen: percentile, mse, kl, minmax.
         weight_type: INT8 where the CPU has VNNI, INT7 where it has not.
         exclude: node names or patterns (fnmatch) that stay FP32.
-        format: "qdq" or "qoperator".
+        format: "qdq", "qoperator" or "pyq8".
         bias_correction: put the mean of the weights' rounding error back into the bias.
         placement: "cost" leaves FP32 what is estimated faster there; "all" is INT8 wherever there is a kernel.
         effort: how much work is put into accuracy: "fast", "default" or "best".

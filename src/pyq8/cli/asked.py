@@ -33,13 +33,18 @@ def check_asked(context: click.Context) -> str:
         OutputError: a file could not be written.
     """
     from pyq8.pixel_input import pixel_input
+    from pyq8.rewrite import REGIONS, check_format
 
     asked = context.params
     model, calib = asked["model"], asked["calib"]
     out: str = asked["output"] or f"{model.removesuffix('.onnx')}.int8.onnx"
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
+    check_format(asked["format_"])
+    if asked["fallback"] is not None and asked["format_"] != REGIONS:
+        raise UsageError(f"--fallback {asked['fallback']}: only --format {REGIONS} needs one; leave it out")
     check_writable(out)
+    check_writable(asked["fallback"], model, out)
     check_writable(asked["json_file"], model, out)
     check_writable(asked["save_plan"], model, out)
     check_writable(asked["report"], model, out)
@@ -109,7 +114,7 @@ def do_asked(context: click.Context, out: str, progress: Progress, executor: Exe
             executor=executor,
             progress=progress,
         )
-    result.save(out)
+    result.save(out, asked["fallback"])
     if asked["save_plan"] is not None:
         result.save_plan(asked["save_plan"])
     return result

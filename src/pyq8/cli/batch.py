@@ -171,8 +171,9 @@ def _check_apart(jobs: Sequence[tuple[list[str], str]]) -> None:
         UsageError: naming the file.
     """
     models = {Path(arguments[-1]).resolve() for arguments, _ in jobs}
-    plans = [parse(arguments).params["save_plan"] for arguments, _ in jobs]
-    files = [Path(file) for file in (*(out for _, out in jobs), *plans) if file]
+    asked = [parse(arguments).params for arguments, _ in jobs]
+    more = [params[name] for params in asked for name in ("save_plan", "fallback")]
+    files = [Path(file) for file in (*(out for _, out in jobs), *more) if file]
     counts = Counter(file.resolve() for file in files)
     for file in files:
         if counts[file.resolve()] > 1:

@@ -13,12 +13,12 @@ from click.core import ParameterSource
 from pyq8.cli.usage import message
 from pyq8.errors import ModelError, UsageError
 
-OF_ONE = ("plan", "save-plan", "report")
+OF_ONE = ("plan", "save-plan", "report", "fallback")
 """Options that a folder of models cannot have: they name a file."""
 SUFFIX = ".int8.onnx"
 OF_ALL = ("model", "output", "workers", "dask", "json_file", "quiet", "verbose")
 """Options of `pyq8 quantize` that are not one model's."""
-PATHS = ("calib", "out", "preprocess", "plan", "save-plan")
+PATHS = ("calib", "out", "preprocess", "plan", "save-plan", "fallback")
 """Relative to the file that has the list."""
 
 Options = dict[str, Any]

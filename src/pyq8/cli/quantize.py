@@ -33,7 +33,10 @@ from pyq8.cli.result import show, show_details
     show_default=True,
     help="How ranges are chosen: percentile, mse, kl, minmax.",
 )
-@click.option("--format", "format_", type=names.FORMAT, default="qdq", show_default=True, help="qdq or qoperator.")
+@click.option("--format", "format_", type=names.FORMAT, default="qdq", show_default=True,
+              help="qdq, qoperator, or pyq8: in pyq8's own INT8 kernels.")  # fmt: skip
+@click.option("--fallback", type=names.PATH, metavar="FILE",
+              help="Of --format pyq8: write the same model in QDQ form too.")  # fmt: skip
 @click.option(
     "--target",
     type=names.TARGET,

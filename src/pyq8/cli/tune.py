@@ -110,11 +110,13 @@ def command(
     \b
     pyq8 tune resnet50.onnx --calib photos/ --data photos/ --preset imagenet --max-drop 0.5
     """
+    from pyq8.rewrite import check_format
     from pyq8.tuning.tune import tune
 
     out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
+    check_format(format_)
     check_writable(out)
     check_writable(json_file, model, out)
     for path, rows in ((calib, None), (data, split)):

@@ -12,7 +12,7 @@ from pyq8.errors import UsageError
 
 NAMES = "libpyq8_kernels.so", "libpyq8_kernels.dev.so"
 """Installed, and built into the source tree by `make kernels`."""
-VERSION = 3
+VERSION = 4
 """Of the C interface, csrc/api.cc."""
 REFERENCE = "reference"
 
@@ -41,22 +41,28 @@ class CCall(ctypes.Structure):
     )
 
 
+def path() -> Path | None:
+    """The file, None where pyq8 was built without a compiler; PYQ8_KERNELS is another folder to look in."""
+    import pyq8.kernels
+
+    folders = [os.environ["PYQ8_KERNELS"]] if "PYQ8_KERNELS" in os.environ else pyq8.kernels.__path__
+    candidates = (Path(folder) / name for folder in folders for name in NAMES)
+    return next((file for file in candidates if file.is_file()), None)
+
+
 @cache
 def load() -> tuple[ctypes.CDLL | None, str]:
     """The library, or None and why not."""
-    import pyq8.kernels
-
-    candidates = [Path(folder) / name for folder in pyq8.kernels.__path__ for name in NAMES]
-    found = [path for path in candidates if path.is_file()]
-    if not found:
+    found = path()
+    if found is None:
         return None, "no compiled kernels; install a C++17 compiler and reinstall pyq8"
     try:
-        library = ctypes.CDLL(str(found[0]))
+        library = ctypes.CDLL(str(found))
         version = library.pyq8_version()
     except (OSError, AttributeError) as error:
-        return None, f"{found[0]} cannot be loaded ({error}); reinstall pyq8"
+        return None, f"{found} cannot be loaded ({error}); reinstall pyq8"
     if version != VERSION:
-        return None, f"{found[0]} is of another version of pyq8 (interface {version}, not {VERSION}); reinstall pyq8"
+        return None, f"{found} is of another version of pyq8 (interface {version}, not {VERSION}); reinstall pyq8"
     _declare(library)
     library.pyq8_set_threads(cpu.physical_cores())
     return library, ""

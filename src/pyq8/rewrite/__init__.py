@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyq8 import kernels
+from pyq8.errors import UsageError
 from pyq8.ops import OpRule, SameAs, Stored, find_rule
 from pyq8.registry import Registry
 from pyq8.rewrite import qdq, qoperator
+from pyq8.rewrite.region import fuse
 from pyq8.types import Plan
 
 if TYPE_CHECKING:
@@ -20,14 +23,29 @@ if TYPE_CHECKING:
 
     Emit = Callable[[ir.Node, OpRule, Tensors], None]
 
-__all__ = ["FORMATS", "rewrite"]
+__all__ = ["FORMATS", "REGIONS", "check_format", "rewrite", "twin"]
 
 NOT_INTEGER = {"Gemm": "beta", "AveragePool": "dilations"}
 """Attributes that the integer operators do not have, not even at the default, which is all that the rules admit."""
 
+REGIONS = "pyq8"
+"""The format that is QOperator with regions, which pyq8's own INT8 kernels run."""
+
 FORMATS: Registry[Emit] = Registry("format")
 FORMATS.register("qdq")(qdq.emit)
 FORMATS.register("qoperator")(qoperator.emit)
+FORMATS.register(REGIONS)(qoperator.emit)
+
+
+def check_format(name: str) -> None:
+    """Whether this installation can write and run a format.
+
+    Raises:
+        UsageError: no such format, or it needs kernels that are not here.
+    """
+    FORMATS.get(name)
+    if name == REGIONS and (why := kernels.reason()):
+        raise UsageError(f"format {name}: {why}")
 
 
 def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
@@ -36,7 +54,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     Args:
         model: the prepared model that the plan was made for; not changed.
         plan: what to do.
-        format: "qdq" or "qoperator".
+        format: "qdq", "qoperator" or "pyq8".
 
     Raises:
         UsageError: no such format.
@@ -66,7 +84,14 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     if any(node.domain == "com.microsoft" for node in graph):
         graph.opset_imports["com.microsoft"] = 1
     common.RemoveUnusedNodesPass()(model)
+    if format == REGIONS:
+        fuse(model)
     return model
+
+
+def twin(model: ir.Model, plan: Plan, format: str) -> ir.Model | None:
+    """The QOperator model that computes the same numbers as one with regions, all tensors within reach; else None."""
+    return rewrite(model, plan, "qoperator") if format == REGIONS else None
 
 
 def _absorb(graph: ir.Graph, plan: Plan) -> None:

@@ -34,6 +34,8 @@ FLOAT_RESULT = frozenset({"ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"
 """INT8 kernels that write no 8-bit tensor."""
 QGEMM_OUTPUT_SCALE = 7
 """Without this input, QGemm writes float32."""
+REGION = "pyq8", "Region"
+"""The operator of pyq8's own INT8 kernels."""
 _BOUNDARY = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -128,9 +130,22 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
     for node in model.graph:
         if node.op_type in _BOUNDARY or node.op_type == "Constant" or _copies(node):
             continue
+        if node.domain == REGION[0] and node.op_type == REGION[1]:
+            rows += _region_rows(node)
+            continue
         name = node.name or ""
         rows.append(_row(node, found.get(name), integer, initializers, (reasons or {}).get(name, "")))
     return KernelReport(tuple(rows))
+
+
+def _region_rows(node: ir.Node) -> list[KernelRow]:
+    """A row for every node that a region computes, as its attribute `names` says."""
+    found = []
+    for line in (line for names in node.attributes["names"].as_strings() for line in names.splitlines()):
+        op_type, _, name = line.partition(" ")
+        if op_type not in _BOUNDARY:
+            found.append(KernelRow(name, op_type, ".".join(REGION), True, op_type in CONVOLUTIONS or None, ""))
+    return found
 
 
 def _copies(node: ir.Node) -> bool:

@@ -45,6 +45,7 @@ def make_report(
     plan: Plan,
     kept: Sequence[Batch],
     progress: Callable[[int], None] | None = None,
+    twin: ir.Model | None = None,
 ) -> Report:
     """Look at the kernels of a quantized model, and where there are images compare what it computes with FP32.
 
@@ -54,8 +55,9 @@ def make_report(
         plan: likewise.
         kept: images; none for kernels only.
         progress: called with the number of images compared since the last call.
+        twin: what computes the same numbers as `quantized` and has the tensors between its nodes, if that has not.
     """
     kernels = find_kernels(quantized, plan.float_nodes)
     if not kept:
         return Report(kernels)
-    return Report(kernels, *compare(prepared, quantized, plan, kept, progress))
+    return Report(kernels, *compare(prepared, twin or quantized, plan, kept, progress))

@@ -97,7 +97,8 @@ def examine(
         inputs = _inputs(onnx, batch, size, feeds)
     onnx.prepare(inputs)
     _try(path, inputs, onnx.run)
-    return {"macs": count_macs(read_trace(onnx.session.end_profiling())) / max(batches)}
+    macs = count_macs(read_trace(onnx.session.end_profiling()))
+    return {"macs": None if macs is None else macs / max(batches)}
 
 
 def profile(

@@ -48,7 +48,7 @@ void pieces(int64_t n, F f) {
 
 using namespace pyq8;
 
-PYQ8_API int pyq8_version() { return 3; }
+PYQ8_API int pyq8_version() { return 4; }
 
 PYQ8_API const char* pyq8_isa_name(int index) {
   int count;

@@ -14,7 +14,7 @@ const Isa* const* isas(int* count) {
     }
 #endif
 #ifdef PYQ8_AVX2
-    if (__builtin_cpu_supports("avx2")) list.push_back(&kAvx2);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) list.push_back(&kAvx2);
 #endif
     list.push_back(&kScalar);
     return list;

@@ -1,0 +1,99 @@
+// What an instruction set has to offer to INT8 inference: u8 x s8 -> s32 -> u8, channels-last.
+#pragma once
+
+#include <cstdint>
+
+namespace pyq8::int8 {
+
+constexpr int kOutputs = 16;     // of a block of packed weights: [taps][steps][kOutputs][kGroup] bytes
+constexpr int kGroup = 4;        // operands of a step: 32 bits of a pixel
+constexpr int kMostBlocks = 4;   // of a tile
+constexpr int kMostRows = 14;    // of any tile
+constexpr int64_t kSlack = 128;  // bytes behind every tensor that a kernel may read, and ignores
+
+// y = a * scale_a + (b * scale_b + fixed), both steps fused, rounded and saturated; a and b are codes. It is what ONNX
+// Runtime's QLinearAdd computes.
+struct Sum {
+  float scale_a, scale_b, fixed;
+  float zero;       // of a convolution's result, if it is one of the two
+  bool other_first; // then the other is a
+};
+
+// y = (code - zero) * scale / divisor + the zero point of y: what a requantizing QLinearConcat makes of a code.
+struct Requantized {
+  bool wanted;
+  float zero, scale, divisor;
+};
+
+// sums[p][k] = bias[k] + sum over taps and steps of x[p] * w[k]; y = the sums, requantized.
+struct Tile {
+  const uint8_t* x;        // pixel 0
+  int64_t row;             // bytes from pixel to pixel of x
+  const int64_t* offsets;  // [taps] bytes from x to where a tap's steps begin
+  int64_t taps;
+  int64_t steps;           // of a tap, kGroup bytes each
+  const int8_t* w;         // of block 0
+  int64_t block;           // bytes to the next block
+  const int32_t* bias;     // [blocks * kOutputs]
+  const float* scale;      // [blocks * kOutputs]
+  const uint8_t* other;    // of pixel 0: what is added to the requantized sums, or null
+  int64_t other_row;
+  Sum sum;
+  Requantized then;        // in place of `other`
+  uint8_t* y;              // of pixel 0, or null
+  float* real;             // if y is null
+  int64_t y_row;           // numbers from pixel to pixel of y or real
+  int zero;                // zero point of y
+  int width;               // outputs of this tile, at most blocks * kOutputs
+};
+
+using TileFunction = void (*)(const Tile&);
+
+// y[c] = bias[c] + sum over taps of x_tap[c] * w[tap][c], requantized.
+struct Depthwise {
+  const uint8_t* x;        // of pixel 0
+  int64_t row;             // bytes from pixel to pixel of x
+  const int64_t* offsets;  // [taps]
+  int64_t taps;
+  int64_t channels;
+  const int8_t* w;         // [taps][channels]
+  const int32_t* bias;
+  const float* scale;
+  uint8_t* y;
+  int64_t y_row;
+  int64_t pixels;
+  int zero;
+};
+
+// Pixels of a pool: taps[n] of them, each `channels` bytes.
+using PoolFunction = void (*)(const uint8_t* const* taps, int64_t n, int64_t channels, uint8_t* y);
+// sums[c] += of n pixels `row` bytes apart.
+using SumFunction = void (*)(const uint8_t* x, int64_t row, int64_t n, int64_t channels, int32_t* sums);
+
+struct Isa {
+  const char* name;
+  int rows[kMostBlocks + 1];  // of the largest tile of so many blocks, 0 for none
+  const TileFunction* tiles[kMostBlocks + 1];
+  void (*depthwise)(const Depthwise&);
+  PoolFunction maximum;
+  SumFunction sum;
+  // y = round(sums * scale) + zero, saturated.
+  void (*requantize)(const int32_t* sums, int64_t n, float scale, int zero, uint8_t* y);
+  void (*add)(const uint8_t* a, const uint8_t* b, int64_t n, const Sum& sum, uint8_t* y);
+  // y = round((a - zero_a) * (b - zero_b) * scale + zero), saturated: what ONNX Runtime's QLinearMul computes.
+  void (*multiply)(const uint8_t* a, const uint8_t* b, int64_t n, float scale, const int* zeros, int zero, uint8_t* y);
+  // y = round(x / scale) + zero, saturated.
+  void (*quantize)(const float* x, int64_t n, float scale, int zero, uint8_t* y);
+  // y[i * channels + c] = rows[c][i]
+  void (*interleave)(const uint8_t* const* rows, int64_t channels, int64_t n, uint8_t* y);
+};
+
+extern const Isa kScalar;
+#ifdef PYQ8_AVX2
+extern const Isa kAvx2;
+#endif
+#ifdef PYQ8_VNNI
+extern const Isa kVnni;
+#endif
+
+}  // namespace pyq8::int8

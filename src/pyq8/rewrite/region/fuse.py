@@ -1,0 +1,96 @@
+"""Put regions into a QOperator graph."""
+
+from __future__ import annotations
+
+import math
+
+import onnx_ir as ir
+
+from pyq8.graph_edit import constant, register_initializer, replace_node, static_int, value_names
+from pyq8.rewrite.region.build import build
+from pyq8.rewrite.region.match import obstacle
+from pyq8.rewrite.region.nodes import is_bytes, rank, size
+from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE
+
+
+def fuse(model: ir.Model) -> dict[str, str]:
+    """Replace what regions can compute by `Region` nodes, in place: the same numbers, bit for bit.
+
+    Args:
+        model: in QOperator form.
+
+    Returns:
+        name of a node with an integer operator that stays -> why.
+    """
+    from onnx_ir.passes import common
+
+    graph = model.graph
+    _flatten(graph)
+    common.RemoveUnusedNodesPass()(model)
+    obstacles = {node: obstacle(node) for node in graph}
+    left: dict[str, str] = {}
+    for number, nodes in enumerate(_regions(graph, obstacles)):
+        _replace(graph, nodes, f"region_{number}")
+    for node, why in obstacles.items():
+        if why and node.graph is graph and node.op_type.startswith(("QLinear", "QGemm")):
+            left[node.name or node.op_type] = why
+    if any(node.domain == DOMAIN for node in graph):
+        graph.opset_imports[DOMAIN] = 1
+    common.RemoveUnusedNodesPass()(model)
+    return left
+
+
+def _flatten(graph: ir.Graph) -> None:
+    """A Reshape that QGemm reads can only be a Flatten, whatever computes its shape."""
+    for node in list(graph):
+        x, y = node.inputs[0] if node.inputs else None, node.outputs[0]
+        if node.op_type != "Reshape" or node.domain or not is_bytes(x) or x is None or rank(x) not in (2, 4):
+            continue
+        readers = [use.node for use in y.uses()]
+        channels = math.prod(size(x, axis) for axis in range(1, rank(x)))
+        if readers and channels and not y.is_graph_output() and all(_columns(r) == channels for r in readers):
+            flat = ir.node("Flatten", [x], {"axis": 1}, name=node.name)
+            flat.outputs[0].name, flat.outputs[0].type = f"{y.name}_flat", y.type
+            assert x.shape is not None
+            flat.outputs[0].shape = ir.Shape([x.shape[0], channels])
+            replace_node(node, [flat])
+
+
+def _columns(node: ir.Node) -> int:
+    """Of the weight of a QGemm, 0 for another operator."""
+    weight = constant(node.inputs[3]) if node.op_type == "QGemm" else None
+    return 0 if weight is None else weight.shape[1 if static_int(node, "transB", 0) else 0]
+
+
+def _regions(graph: ir.Graph, obstacles: dict[ir.Node, str]) -> list[list[ir.Node]]:
+    """Groups of nodes that can run as one: no way out of a group leads back into it."""
+    depth: dict[ir.Node, int] = {}
+    groups: dict[int, list[ir.Node]] = {}
+    for node in graph:
+        before = [(v, p) for v in node.inputs if v is not None and (p := v.producer()) is not None and p in depth]
+        can = not obstacles[node]
+        left = [(p, bool(obstacles[p]) or not is_bytes(v)) for v, p in before]  # what a region computes ends at a float
+        depth[node] = max((depth[p] + (can and out) for p, out in left), default=0)
+        if can:
+            groups.setdefault(depth[node], []).append(node)
+    worth = ("QLinearConv", "QGemm")
+    return [nodes for _, nodes in sorted(groups.items()) if any(n.op_type in worth for n in nodes)]
+
+
+def _replace(graph: ir.Graph, nodes: list[ir.Node], name: str) -> None:
+    region = build(nodes)
+    taken = value_names(graph)
+    while f"{name}_constants" in taken:
+        name += "_"
+    blob = register_initializer(graph, f"{name}_constants", region.spec.constants.blob())
+    tensors, layers = region.spec.numbers()
+    attributes = [ir.AttrInt64s("tensors", tensors), ir.AttrInt64s("layers", layers)]
+    attributes.append(ir.AttrStrings("names", region.names))
+    outputs = len(region.outputs)
+    node = ir.Node(DOMAIN, OP_TYPE, [blob, *region.inputs], attributes, num_outputs=outputs, name=name)
+    graph.insert_after(nodes[-1], node)
+    for old, new in zip(region.outputs, node.outputs, strict=True):
+        new.type, new.shape = old.type, old.shape
+        old.replace_all_uses_with(new, replace_graph_outputs=True)
+        new.name, old.name = old.name, None
+    graph.sort()

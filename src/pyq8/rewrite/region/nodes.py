@@ -1,0 +1,91 @@
+"""Small questions about the nodes and values of a QOperator graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from pyq8.graph_edit import constant, static_int
+
+WRITES = {"QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6, "QLinearAveragePool": 3, "QLinearConcat": 0,
+          "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3}  # fmt: skip
+"""Operators that compute a tensor of a region -> where the scale of it is among their inputs."""
+
+
+def rank(value: ir.Value | None) -> int:
+    """Number of axes, 0 if unknown."""
+    return len(value.shape) if value is not None and value.shape is not None else 0
+
+
+def size(value: ir.Value | None, axis: int) -> int:
+    """Of a dimension, 0 where it is unknown."""
+    dim = value.shape[axis] if value is not None and rank(value) > axis and value.shape is not None else None
+    return dim if isinstance(dim, int) else 0
+
+
+def is_bytes(value: ir.Value | None) -> bool:
+    """Whether it holds uint8."""
+    return value is not None and value.dtype == ir.DataType.UINT8
+
+
+def data(node: ir.Node) -> ir.Value | None:
+    """The first activation that a node reads."""
+    index = 2 if node.op_type == "QLinearConcat" else 0
+    return node.inputs[index] if len(node.inputs) > index else None
+
+
+def qparams(node: ir.Node, index: int) -> tuple[np.float32, int]:
+    """The scale at an input of a node and the zero point behind it; both constant, of one element."""
+    scale, zero = constant(node.inputs[index]), constant(node.inputs[index + 1])
+    assert scale is not None and zero is not None
+    return np.float32(scale.reshape(())), int(zero.reshape(()))
+
+
+def zero_point(value: ir.Value) -> int:
+    """Of a uint8 value, as its readers say; 0 where none does."""
+    for use in value.uses():
+        if use.node.op_type.startswith(("QLinear", "QGemm", "Dequantize")):
+            array = constant(use.node.inputs[use.idx + 2])
+            if array is not None:
+                return int(array.reshape(()))
+        elif use.node.op_type in ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad"):
+            found = zero_point(use.node.outputs[0])
+            if found:
+                return found
+    return 0
+
+
+def zeros_agree(node: ir.Node) -> bool:
+    """Whether a node reads every uint8 value with the zero point that it has where it is written, or first read."""
+    if not node.op_type.startswith(("QLinear", "QGemm", "Dequantize")):
+        return True
+    for i, value in enumerate(node.inputs[:-2]):
+        zero = constant(node.inputs[i + 2])
+        if value is not None and is_bytes(value) and constant(value) is None and zero is not None and zero.size == 1:
+            written = written_zero(value)
+            if int(zero.reshape(())) != (zero_point(value) if written is None else written):
+                return False
+    return True
+
+
+def written_zero(value: ir.Value) -> int | None:
+    """The zero point that a value is written with, None for one that no quantizing operator writes."""
+    node = value.producer()
+    if node is None:
+        return None
+    if node.op_type in ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad"):
+        return written_zero(node.inputs[0]) if node.inputs[0] is not None else None
+    index = 2 if node.op_type == "QuantizeLinear" else WRITES.get(node.op_type, -2) + 1
+    zero = constant(node.inputs[index]) if 0 < index < len(node.inputs) else None
+    return int(zero.reshape(())) if zero is not None and zero.size == 1 else None
+
+
+def read_once(value: ir.Value) -> bool:
+    """Whether one node alone reads it, once."""
+    return len(value.uses()) == 1 and not value.is_graph_output()
+
+
+def is_depthwise(node: ir.Node) -> bool:
+    """A QLinearConv of one channel a group, and as many outputs."""
+    weight = constant(node.inputs[3])
+    return weight is not None and weight.shape[1] == 1 and static_int(node, "group", 1) == len(weight) > 1

@@ -1,0 +1,59 @@
+"""Random regions: numpy, plain C++, AVX2 and VNNI give the same bytes."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from pyq8 import kernels
+from pyq8.errors import UsageError
+from pyq8.kernels.int8 import Region
+from pyq8.types import Array
+
+from .oracle import Oracle
+from .regions import Made, random_region
+
+pytestmark = pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")
+PARTS = 8
+REGIONS = int(os.environ.get("PYQ8_INT8_REGIONS", "400"))
+FIRST = int(os.environ.get("PYQ8_INT8_SEED", "0"))
+OTHER_SHAPES = 15
+"""Of every region, besides the one that the reference computes too."""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_instruction_set_computes_the_bytes_of_the_reference(part: int) -> None:
+    kernels.set_threads(1 + part % 2)
+    for seed in range(FIRST + part, FIRST + REGIONS, PARTS):
+        rng = np.random.default_rng(seed)
+        made = random_region(rng)
+        tensors, layers = made.spec.numbers()
+        regions = {isa: Region(isa, tensors, layers, made.spec.constants.blob()) for isa in kernels.isas()}
+
+        feed = made.feed(rng, int(rng.integers(1, 6)))
+        expected = Oracle(made.spec).run(feed)
+        for isa, region in regions.items():
+            found = [np.empty(y.shape, y.dtype) for y in expected]
+            region.run(feed, found)
+            assert [y.tobytes() for y in found] == [y.tobytes() for y in expected], (seed, isa)
+
+        h, w = made.hw
+        for _ in range(OTHER_SHAPES):
+            made.hw = h + int(rng.integers(0, 4)), w + int(rng.integers(0, 4))
+            feed = made.feed(rng, int(rng.integers(1, 3)))
+            answers = {isa: answer(made, region, feed, len(expected)) for isa, region in regions.items()}
+            assert len(set(answers.values())) == 1, (seed, made.hw, [f.shape for f in feed])
+
+
+def answer(made: Made, region: Region, feed: list[Array], count: int) -> bytes:
+    """All outputs, with what lies behind them; or what it complains of, where sizes of tensors differ now."""
+    most = max(t.channels for t in made.spec.tensors) * 4
+    room = len(feed[0]) * (made.hw[0] + 12) * (made.hw[1] + 12) * most
+    found = [np.full(room, 0xA5, np.uint8) for _ in range(count)]
+    try:
+        region.run(feed, found)
+    except UsageError as error:
+        return str(error).encode()
+    return b"".join(y.tobytes() for y in found)
