@@ -24,7 +24,7 @@ from pyq8.passes import PassResult, prepare
 from pyq8.pixel_input import PixelInput, take_pixels
 from pyq8.plan import make_plan
 from pyq8.provenance import provenance
-from pyq8.rewrite import rewrite
+from pyq8.rewrite import check_format, rewrite
 from pyq8.spool import Spool
 from pyq8.stats import Calibration
 from pyq8.types import Config, Feeds, Plan
@@ -123,6 +123,7 @@ def lay_groundwork(
         clock: keeps the seconds of every stage.
         executor: where images are run that do not wait for one another; see `pyq8.workers`.
     """
+    check_format(config.format)
     PLACEMENTS.get(config.placement)
     effort = EFFORTS.get(config.effort)
     original = load(model)

@@ -13,6 +13,7 @@ import pytest
 from pyq8 import kernels
 from pyq8.metrics.sqnr import sqnr
 from pyq8.rewrite import rewrite
+from pyq8.rewrite.region import fuse
 from pyq8.rewrite.region.match import obstacle
 from pyq8.sessions import model_session
 from pyq8.types import Array, Config, Feeds
@@ -169,6 +170,18 @@ def test_heads_leave_channels_last() -> None:
     assert "Transpose" not in operators(model)
 
 
+def test_a_region_for_every_node_computes_the_same() -> None:
+    body = f"{HEAD} {POOL} [s] s = Sigmoid(p) [t] t = Mul(p, s) [f] f = Flatten(t) [m] y = Gemm<transB = 1>(f, image)"
+    case = quantized(graph(body, FC, "float[N, 10] y"), Config(placement="all"))
+    plain = rewrite(case.model, case.plan, "qoperator")
+    model = plain.clone()
+
+    fuse(model, alone=True)
+
+    assert operators(model) == ["Region"] * 6
+    check_same(plain, model, case.feeds)
+
+
 def test_it_is_as_close_to_fp32_as_qdq() -> None:
     case = quantized(graph(f"{HEAD} [c] c = {CONV}(a, w2, b2) [t] y = Add(a, c)", {}))
     expected, found = (
@@ -256,8 +269,6 @@ RAW = {
 
 @pytest.mark.parametrize("name", RAW)
 def test_other_qoperator_graphs(name: str) -> None:
-    from pyq8.rewrite.region import fuse
-
     body, outputs, inside, regions, reason = RAW[name]
     inputs = "uint8[N, 8, 6, 6] x" + (", uint8[1, 8, 6, 6] one" if "one" in body else "")
     plain = raw(f"g ({inputs}) => ({outputs}) <{inside}> {{ {body} }}")
@@ -274,8 +285,6 @@ def test_other_qoperator_graphs(name: str) -> None:
 
 
 def test_pixels_come_in_channels_last() -> None:
-    from pyq8.rewrite.region import fuse
-
     transposed = "[t] x = Transpose<perm = [0, 3, 1, 2]>(i)"
     plain = raw(f"g (uint8[N, 6, 6, 8] i) => ({OUT}) <uint8[N, 8, 6, 6] x> {{ {transposed} {CONV8} }}")
     model = plain.clone()

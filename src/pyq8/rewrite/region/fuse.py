@@ -8,16 +8,17 @@ import onnx_ir as ir
 
 from pyq8.graph_edit import constant, register_initializer, replace_node, static_int, value_names
 from pyq8.rewrite.region.build import build
-from pyq8.rewrite.region.match import obstacle
-from pyq8.rewrite.region.nodes import is_bytes, rank, size
+from pyq8.rewrite.region.match import looked_through, obstacle
+from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
 from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE
 
 
-def fuse(model: ir.Model) -> dict[str, str]:
+def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
     """Replace what regions can compute by `Region` nodes, in place: the same numbers, bit for bit.
 
     Args:
         model: in QOperator form.
+        alone: a region for every node, to measure what one for many is worth (docs/adr/0004).
 
     Returns:
         name of a node with an integer operator that stays -> why.
@@ -29,7 +30,8 @@ def fuse(model: ir.Model) -> dict[str, str]:
     common.RemoveUnusedNodesPass()(model)
     obstacles = {node: obstacle(node) for node in graph}
     left: dict[str, str] = {}
-    for number, nodes in enumerate(_regions(graph, obstacles)):
+    regions = _alone(graph, obstacles) if alone else _regions(graph, obstacles)
+    for number, nodes in enumerate(regions):
         _replace(graph, nodes, f"region_{number}")
     for node, why in obstacles.items():
         if why and node.graph is graph and node.op_type.startswith(("QLinear", "QGemm")):
@@ -75,6 +77,17 @@ def _regions(graph: ir.Graph, obstacles: dict[ir.Node, str]) -> list[list[ir.Nod
             groups.setdefault(depth[node], []).append(node)
     worth = ("QLinearConv", "QGemm")
     return [nodes for _, nodes in sorted(groups.items()) if any(n.op_type in worth for n in nodes)]
+
+
+def _alone(graph: ir.Graph, obstacles: dict[ir.Node, str]) -> list[list[ir.Node]]:
+    """Every node that computes, with what it looks through."""
+    found = []
+    for node in (n for n in graph if not obstacles[n] and not looked_through(n)):
+        value = data(node)
+        made = value.producer() if value is not None else None
+        through = made is not None and not obstacles.get(made, "outside") and looked_through(made)
+        found.append([made, node] if made is not None and through else [node])
+    return found
 
 
 def _replace(graph: ir.Graph, nodes: list[ir.Node], name: str) -> None:
