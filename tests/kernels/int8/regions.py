@@ -201,7 +201,7 @@ class Maker:
         size, c = self.sizes[a], self.spec.tensors[a].channels
         fits = [t for t, s in self.sizes.items() if s in (size, (1, 1)) and self.spec.tensors[t].channels == c]
         b, y = int(self.rng.choice(fits)), self.tensor(c, size)
-        scale = self.floats(self.scale() / 100)
+        scale = self.floats(self.rng.choice([0.5, self.scale() / 100]))
         self.spec.layers.append(Layer(Kind.MULTIPLY, a, b, y, scale=scale))
         return True
 
