@@ -95,11 +95,11 @@ def test_a_model_that_takes_pixels_is_as_accurate(tmp_path: Path, layout: str) -
     ("options", "message"),
     [
         (["--input", "uint8"], "say which, with --preset or --preprocess"),
-        (["--input", "int8"], "input 'int8': known are float, uint8"),
+        (["--input", "int8"], "option --input: 'int8' is not one of float, uint8"),
         (["--layout", "nchw"], "add --input uint8"),
         (["--color", "bgr"], "add --input uint8"),
-        (["--input", "uint8", "--preset", "raw", "--layout", "hwc"], "layout 'hwc': known are nhwc, nchw"),
-        (["--input", "uint8", "--preset", "raw", "--color", "gray"], "color 'gray': known are rgb, bgr"),
+        (["--input", "uint8", "--preset", "raw", "--layout", "hwc"], "option --layout: 'hwc' is not one of nhwc, nchw"),
+        (["--input", "uint8", "--preset", "raw", "--color", "gray"], "option --color: 'gray' is not one of rgb, bgr"),
     ],
 )
 def test_wrong_options_are_one_line(tmp_path: Path, options: list[str], message: str) -> None:

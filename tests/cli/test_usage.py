@@ -10,7 +10,7 @@ from tests.cli.run import run
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["quantize"], "pyq8 quantize: argument MODEL is missing; see --help"),
+        (["quantize"], "pyq8 quantize: argument MODEL|FOLDER|BATCH.toml is missing; see --help"),
         (["bench"], "pyq8 bench: argument MODEL is missing; see --help"),
         (["check", "a", "b"], "pyq8 check: option --data is missing; see --help"),
         (["quantize", "m", "--effort", "x"],
