@@ -39,7 +39,8 @@ from pyq8.affine import *
 from pyq8.types import UINT8
 """
 nitpick_ignore_regex = [  # other projects' types: their inventories are on the network
-    ("py:.*", r"(collections|os|pathlib|typing|numpy|np|npt|ir|onnx_ir|onnxruntime|torch)\..*"),
+    ("py:.*", r"(collections|concurrent|os|pathlib|typing|numpy|np|npt|ir|onnx_ir|onnxruntime|torch)\..*"),
+    ("py:class", r"pyq8\.metrics\.metric\.Outputs"),  # of the hook of reports
     ("py:class", "Optimize"),  # an alias of strings
     ("py:class", r"tuple\[str"),  # Sphinx splits a signature that has a default <factory> at its commas
 ]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -47,6 +48,7 @@ class Workers(Executor):
             raise UsageError(f"{count} workers; at least 1 is needed")
         self.count = count
         self.threads = max(1, cpu.physical_cores() // count)
+        resource_tracker.ensure_running()  # where a slot starts it, it undoes `_leave_interrupts`
         self._slots = ThreadPoolExecutor(count, thread_name_prefix="pyq8-worker", initializer=_leave_interrupts)
         self._own = threading.local()
         self._pools: list[ProcessPoolExecutor] = []
@@ -123,7 +125,12 @@ def _leave_interrupts() -> None:
 def _begin(threads: int) -> None:
     """In a new worker: take a share of the cores, and end with the parent even where that is killed."""
     cpu.take_share(threads)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of whatever removes temporary files
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would interrupt what the first one began
+        sys.exit(1)  # by way of whatever removes temporary files
+
+    signal.signal(signal.SIGTERM, end)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
