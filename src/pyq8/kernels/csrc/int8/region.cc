@@ -8,8 +8,9 @@ namespace pyq8::int8 {
 namespace {
 
 constexpr size_t kPlans = 8;
-static const int64_t kCache = (getenv("KC") ? atoi(getenv("KC")) : 256) << 10;  // bytes that the layers of a task go through before they return to the first
-static const int64_t kWeights = getenv("KW") ? atoi(getenv("KW")) * 1024 : 512 << 10;      // of layers that run together, which every task reads
+constexpr int64_t kCache = 256 << 10;  // bytes that the layers of a task go through before they return to the first
+constexpr int64_t kWeights = 512 << 10;  // of layers that run together, which every task reads
+constexpr int64_t kRows = 4;             // of a thread, below which layers run one by one, their outputs divided
 constexpr int64_t kTasks = 6;          // of a thread, at least where there is that much
 
 void fill_border(const Run& run, int64_t tensor) {
@@ -118,9 +119,8 @@ void Region::profile(const std::vector<Input>& inputs, const Allocate& allocate,
     for (size_t i = chain.first; i < chain.last; ++i) works.push_back(work_of(run, spec_.layers[i]));
     int64_t weights = 0;
     for (const auto& work : works) weights += work->weight_bytes;
-    const bool few = works[0]->images * works[0]->height < 2 * kTasks * threads.count / 3 || weights > kWeights;
-    static const bool off = getenv("NOCHAIN");
-    if (works.size() > 1 && !few && !off) {
+    const bool enough = works[0]->images * works[0]->height >= kRows * threads.count;
+    if (works.size() > 1 && enough && weights <= kWeights) {
       run_together(works, threads);
     } else {
       for (const auto& work : works) run_alone(*work, threads);
