@@ -46,7 +46,11 @@ def python(code: str, *arguments: object, **environment: str) -> str:
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
-        env={**os.environ, **environment, "PYTHONPATH": "src:."},
+        env={
+            **os.environ,
+            **environment,
+            "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), "."])),
+        },
     )
     assert done.returncode == 0, f"{done.returncode}\n{done.stdout[-500:]}\n{done.stderr[-1500:]}"
     return done.stdout
