@@ -1,6 +1,8 @@
 // `Region` of the domain "pyq8" for ONNX Runtime: SessionOptions.register_custom_ops_library of this library.
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -105,10 +107,23 @@ void compute(Kernel& kernel, ort::Context* context) {
   Threads threads;
   threads.count = kernel.threads;
   threads.run = [&](int64_t tasks, const std::function<void(int64_t)>& f) {
+    // The runtime's threads know no exceptions.
+    struct Loop {
+      const std::function<void(int64_t)>& f;
+      std::mutex mutex;
+      std::exception_ptr error;
+    } loop{f, {}, {}};
     const auto one = [](void* data, size_t task) {
-      (*static_cast<const std::function<void(int64_t)>*>(data))(int64_t(task));
+      Loop& self = *static_cast<Loop*>(data);
+      try {
+        self.f(int64_t(task));
+      } catch (...) {
+        const std::lock_guard<std::mutex> guard(self.mutex);
+        self.error = std::current_exception();
+      }
     };
-    must(api, api.parallel(context, one, size_t(tasks), 0, const_cast<void*>(static_cast<const void*>(&f))));
+    must(api, api.parallel(context, one, size_t(tasks), 0, &loop));
+    if (loop.error) std::rethrow_exception(loop.error);
   };
   kernel.region.run(inputs, allocate, threads);
 }
