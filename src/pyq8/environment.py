@@ -63,6 +63,18 @@ def model_files(path: str | Path, model: ir.Model) -> list[Path]:
     return [Path(path), *sorted(external)]
 
 
+def model_bytes(path: str | Path, model: ir.Model | None = None) -> int:
+    """Size of a model, its external data included.
+
+    Args:
+        path: of the file.
+        model: what was read from it; None reads it, but not its external data.
+    """
+    import onnx_ir as ir
+
+    return sum(file.stat().st_size for file in model_files(path, ir.load(path) if model is None else model))
+
+
 def may_saturate(model: ir.Model) -> bool:
     """Whether this CPU adds u8 x s8 products in 16 bits (x86 without VNNI) and the weights are too large for that."""
     if cpu.has_vnni() or platform.machine().lower() not in ("x86_64", "amd64"):

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from pyq8.errors import UsageError
@@ -158,3 +159,16 @@ def test_bench_has_the_defaults_of_the_library() -> None:
     assert defaults["batch"] == str(library["batch"].default)
     for name in ("rounds", "seconds"):
         assert defaults[name] == library[name].default
+
+
+def test_the_size_of_a_model_is_that_of_all_its_files(
+    tmp_path: Path, digits_model: str, digits_images: str, digits_preprocess: str
+) -> None:
+    whole = onnx.load(digits_model)
+    onnx.save(whole, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    size = sum((tmp_path / name).stat().st_size for name in ("m.onnx", "weights.bin")) / 2**20
+
+    how = ["--calib", digits_images, "--preprocess", digits_preprocess, "--samples", "4", "--effort", "fast"]
+    _, text, _ = run("quantize", str(tmp_path / "m.onnx"), *how)
+
+    assert f"({size:.1f} MiB -> " in text

@@ -106,11 +106,13 @@ def quantize_one(arguments: list[str], out: str, progress: Progress, executor: E
         progress: called as images are done.
         executor: see `pyq8.quantize`.
     """
+    from pyq8.environment import model_bytes
+
     model = arguments[-1]
     try:
         context = parse(arguments)
         result = do_asked(context, out, progress, executor)
-        sizes = Path(model).stat().st_size, Path(out).stat().st_size
+        sizes = model_bytes(model), model_bytes(out)
         return Outcome(model, out, None, find_doubts(context, result), sizes, result.to_json())
     except Pyq8Error as error:
         return Outcome(model, out, str(error))

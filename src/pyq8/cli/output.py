@@ -105,8 +105,10 @@ def command_line(context: click.Context) -> str:
 
 
 def mib(path: str | Path) -> str:
-    """Size of a file."""
-    return f"{Path(path).stat().st_size / 2**20:.1f} MiB"
+    """Size of a model."""
+    from pyq8.environment import model_bytes
+
+    return f"{model_bytes(path) / 2**20:.1f} MiB"
 
 
 def decibel(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyq8 import api
 from pyq8.detection.description import read_detector
-from pyq8.environment import model_files
+from pyq8.environment import model_bytes
 from pyq8.errors import DataError
 from pyq8.groundwork import Progress
 from pyq8.inference import input_specs
@@ -111,7 +111,7 @@ def gather(
         verdict=verdict,
         unit=unit,
         limit=limit,
-        sizes=(_size(fp32, original), _size(int8, quantized)),
+        sizes=(model_bytes(fp32, original), model_bytes(int8, quantized)),
         speed=speed,
         network=find_network(quantized, verdict.report.kernels, sqnr, times),
         sqnr=known.layers if known else None,
@@ -161,7 +161,3 @@ def _settings(quantized: ir.Model) -> dict[str, str]:
     long = (FLOAT_NODES, FACTORS, "pyq8.preprocess")
     found = {k: v for k, v in quantized.metadata_props.items() if k.startswith("pyq8.") and k not in long}
     return dict(sorted(found.items()))
-
-
-def _size(path: str | Path, model: ir.Model) -> int:
-    return sum(file.stat().st_size for file in model_files(path, model))
