@@ -221,6 +221,26 @@ def test_a_thousand_sessions_leak_nothing(model: Path) -> None:
     assert int(python(MANY, model)) < allowed
 
 
+LARGE = """
+import sys
+import resource
+import numpy as np
+import pyq8
+from tests.kernels.int8.test_custom_operator import X
+run = pyq8.session(sys.argv[1], threads=2, spin=False).run
+run(None, {"x": X})
+large = np.repeat(X, 20000, axis=0)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+out = run(None, {"x": large})[0]
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 - out.nbytes)
+"""
+
+
+def test_memory_does_not_grow_with_the_batch(model: Path) -> None:
+    allowed = 256 << 20 if "PYQ8_KERNELS" in os.environ else 64 << 20  # all images at once: about 500 MiB
+    assert int(python(LARGE, model)) < allowed
+
+
 RUN = """
 import sys
 import pyq8

@@ -47,6 +47,27 @@ def test_every_instruction_set_computes_the_bytes_of_the_reference(part: int) ->
             assert len(set(answers.values())) == 1, (seed, made.hw, [f.shape for f in feed])
 
 
+@pytest.mark.parametrize("seed", range(PARTS))
+def test_a_batch_that_is_computed_some_images_at_a_time(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    made = random_region(rng)
+    region = Region(kernels.isas()[0], *made.spec.numbers(), made.spec.constants.blob())
+    image = sum(t.channels for t in made.spec.tensors) * made.hw[0] * made.hw[1]
+    feed = made.feed(rng, max(100, (96 << 20) // image))
+    expected = [run(region, [x[i : i + 100] for x in feed], made) for i in range(0, len(feed[0]), 100)]
+
+    for y, parts in zip(run(region, feed, made), zip(*expected, strict=True), strict=True):
+        assert y.tobytes() == b"".join(part.tobytes() for part in parts)
+
+
+def run(region: Region, feed: list[Array], made: Made) -> list[Array]:
+    """Outputs."""
+    one = Oracle(made.spec).run([x[:1] for x in feed])
+    found = [np.empty((len(feed[0]), *y.shape[1:]), y.dtype) for y in one]
+    region.run(feed, found)
+    return found
+
+
 def answer(made: Made, region: Region, feed: list[Array], count: int) -> bytes:
     """All outputs, with what lies behind them; or what it complains of, where sizes of tensors differ now."""
     most = max(t.channels for t in made.spec.tensors) * 4

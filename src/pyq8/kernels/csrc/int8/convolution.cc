@@ -6,8 +6,6 @@
 namespace pyq8::int8 {
 namespace {
 
-int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // How a row of pixels is cut: `tiles` of `pixels`, the first `longer` of them one more.
 struct Cut {
   int64_t tiles, pixels, longer;
@@ -71,6 +69,7 @@ class Convolution : public Work {
     blocks_ = up(of_group_, kOutputs);
     block_bytes_ = taps.count * taps.steps * kGroup * kOutputs;
     weight_bytes = groups_ * blocks_ * block_bytes_;
+    row_products = weight_bytes * cols_;
     wide_ = choose_blocks(isa_, blocks_, joined ? images * height * cols_ : rows_joined_ ? height * cols_ : cols_);
 
     same_.row = x_.pixel;

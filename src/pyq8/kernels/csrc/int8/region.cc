@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
+#include <numeric>
 
 namespace pyq8::int8 {
 namespace {
 
 constexpr size_t kPlans = 8;
-constexpr int64_t kCache = 256 << 10;  // bytes that the layers of a task go through before they return to the first
+constexpr int64_t kMemory = 24 << 20;  // of tensors; a batch that needs more is computed some images at a time
 constexpr int64_t kWeights = 512 << 10;  // of layers that run together, which every task reads
 constexpr int64_t kRows = 4;             // of a thread, below which layers run one by one, their outputs divided
-constexpr int64_t kTasks = 6;          // of a thread, at least where there is that much
 
 void fill_border(const Run& run, int64_t tensor) {
   const Place& p = run.place(tensor);
@@ -45,33 +46,34 @@ std::unique_ptr<Work> work_of(const Run& run, const Layer& l) {
   }
 }
 
-int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// Bands of rows, as many as keep all threads busy and small enough for the cache; where rows are few, outputs are
-// divided too.
 void run_alone(const Work& work, const Threads& threads) {
-  const int64_t wanted = kTasks * threads.count, fit = std::max<int64_t>(1, kCache / work.row_bytes);
-  const int64_t images = work.joined ? 1 : work.images, height = work.images * work.height / images;
-  const int64_t band = std::clamp<int64_t>(images * height / wanted, 1, std::min(fit, height));
-  const int64_t bands = up(height, band), parts = std::min(work.most_parts(), up(wanted, images * bands));
-  threads.run(images * bands * parts, [&](int64_t task) {
-    const int64_t part = task % parts, i = task / parts % bands, image = task / parts / bands;
-    work.rows(image, height * i / bands, height * (i + 1) / bands, part, parts);
+  Load load = work;
+  if (work.joined) load.images = 1, load.height *= work.images;
+  const Division cut(load, work.most_parts(), threads.count);
+  threads.run(load.images * cut.bands * cut.parts, [&](int64_t task) {
+    const int64_t first = task % cut.bands * cut.rows, i = task / cut.bands, part = i / load.images;
+    work.rows(i % load.images, first, std::min(load.height, first + cut.rows), part, cut.parts);
   });
 }
 
 // Some rows through all layers before the next rows: what a layer reads was just written, and is in the cache.
-void run_together(const std::vector<std::unique_ptr<Work>>& works, const Threads& threads) {
-  int64_t row_bytes = 0;
-  for (const auto& work : works) row_bytes += work->row_bytes;
-  const int64_t images = works[0]->images, height = works[0]->height;
-  const int64_t fit = std::max<int64_t>(1, kCache / row_bytes), wanted = kTasks * threads.count;
-  const int64_t band = std::clamp<int64_t>(images * height / wanted, 1, std::min(fit, height));
-  const int64_t bands = up(height, band);
-  threads.run(images * bands, [&](int64_t task) {
-    const int64_t i = task % bands, image = task / bands;
-    for (const auto& work : works) work->rows(image, height * i / bands, height * (i + 1) / bands, 0, 1);
+void run_together(const std::vector<std::unique_ptr<Work>>& works, const Load& load, const Threads& threads) {
+  const Division cut(load, 1, threads.count);
+  threads.run(load.images * cut.bands, [&](int64_t task) {
+    const int64_t first = task % cut.bands * cut.rows, image = task / cut.bands;
+    for (const auto& work : works) work->rows(image, first, std::min(load.height, first + cut.rows), 0, 1);
   });
+}
+
+// Of all inputs; 1 if they differ: then they are not images of one batch.
+int64_t images_of(const std::vector<Input>& inputs) {
+  const int64_t images = inputs[0].shape[0];
+  const auto same = [&](const Input& input) { return input.shape[0] == images; };
+  return std::all_of(inputs.begin(), inputs.end(), same) ? images : 1;
+}
+
+int64_t image_bytes(const Shape& shape, bool bytes) {
+  return std::accumulate(shape.begin() + 1, shape.end(), int64_t(bytes ? 1 : 4), std::multiplies<>());
 }
 
 }  // namespace
@@ -99,40 +101,57 @@ void Region::run(const std::vector<Input>& inputs, const Allocate& allocate, con
 void Region::profile(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads,
                      int64_t* nanoseconds) {
   if (int64_t(inputs.size()) != spec_.inputs) throw Error("it takes " + std::to_string(spec_.inputs) + " inputs");
-  const std::shared_ptr<const Plan> plan = this->plan(inputs);
-  std::unique_ptr<Buffer> buffer;
-  {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    if (!memory_.empty()) {
-      buffer = std::move(memory_.back());
-      memory_.pop_back();
-    }
-  }
-  if (!buffer) buffer = std::make_unique<Buffer>();
+  const std::shared_ptr<const Plan> whole = plan(inputs);
   std::vector<void*> outputs;
-  for (int64_t i = 0; i < spec_.outputs; ++i) outputs.push_back(allocate(i, plan->outputs[size_t(i)]));
-  const Run run{isa_, spec_, *plan, buffer->of<uint8_t>(plan->bytes + 4096), inputs, outputs};
+  for (int64_t i = 0; i < spec_.outputs; ++i) outputs.push_back(allocate(i, whole->outputs[size_t(i)]));
+  if (nanoseconds) std::fill(nanoseconds, nanoseconds + spec_.layers.size(), 0);
+  Memory::Loan loan(*memory_);
+  const int64_t images = images_of(inputs), at_once = std::max<int64_t>(1, kMemory * images / whole->bytes);
+  const int64_t groups = up(images, at_once);
+  for (int64_t group = 0; group < groups; ++group) {
+    const int64_t first = images * group / groups, count = images * (group + 1) / groups - first;
+    std::vector<Input> some;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const int64_t step = image_bytes(inputs[i].shape, spec_.byte_input(int64_t(i)));
+      some.push_back({static_cast<const char*>(inputs[i].data) + first * step, inputs[i].shape});
+      if (groups > 1) some.back().shape[0] = count;
+    }
+    std::vector<void*> places;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const int64_t step = image_bytes(whole->outputs[i], spec_.byte_output(int64_t(i)));
+      places.push_back(static_cast<char*>(outputs[i]) + first * step);
+    }
+    run_images(some, places, *loan, threads, nanoseconds);
+  }
+}
+
+void Region::run_images(const std::vector<Input>& inputs, const std::vector<void*>& outputs, Buffer& buffer,
+                        const Threads& threads, int64_t* nanoseconds) {
+  const std::shared_ptr<const Plan> plan = this->plan(inputs);
+  const Run run{isa_, spec_, *plan, buffer.of<uint8_t>(plan->bytes + 4096), inputs, outputs};
   for (const Plan::Chain& chain : plan->chains) {
     const auto begin = std::chrono::steady_clock::now();
     for (const int64_t tensor : chain.fill) fill_border(run, tensor);
     std::vector<std::unique_ptr<Work>> works;
     for (size_t i = chain.first; i < chain.last; ++i) works.push_back(work_of(run, spec_.layers[i]));
-    int64_t weights = 0;
-    for (const auto& work : works) weights += work->weight_bytes;
-    const bool enough = works[0]->images * works[0]->height >= kRows * threads.count;
-    if (works.size() > 1 && enough && weights <= kWeights) {
-      run_together(works, threads);
+    Load all = *works[0];
+    all.row_bytes = all.row_products = all.weight_bytes = 0;
+    for (const auto& work : works) {
+      all.row_bytes += work->row_bytes;
+      all.row_products += work->row_products;
+      all.weight_bytes += work->weight_bytes;
+    }
+    const bool enough = all.images * all.height >= kRows * threads.count;
+    if (works.size() > 1 && enough && all.weight_bytes <= kWeights) {
+      run_together(works, all, threads);
     } else {
       for (const auto& work : works) run_alone(*work, threads);
     }
     if (nanoseconds) {
       const auto spent = std::chrono::steady_clock::now() - begin;
-      nanoseconds[chain.first] = std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
-      std::fill(nanoseconds + chain.first + 1, nanoseconds + chain.last, 0);
+      nanoseconds[chain.first] += std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
     }
   }
-  const std::lock_guard<std::mutex> guard(mutex_);
-  memory_.push_back(std::move(buffer));
 }
 
 }  // namespace pyq8::int8

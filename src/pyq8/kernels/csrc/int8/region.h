@@ -5,9 +5,10 @@
 #include <memory>
 #include <mutex>
 
-#include "../memory.h"
+#include "division.h"
 #include "isa8.h"
 #include "plan.h"
+#include "memory8.h"
 
 namespace pyq8::int8 {
 
@@ -32,19 +33,21 @@ class Region {
   // Any number of threads may call it at once.
   void run(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads);
 
-  // As `run`, and the nanoseconds of every layer.
+  // As `run`, and the nanoseconds of every layer; of layers that run together, in the place of the first.
   void profile(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads, int64_t* nanoseconds);
 
   const Spec& spec() const { return spec_; }
 
  private:
   std::shared_ptr<const Plan> plan(const std::vector<Input>& inputs);
+  void run_images(const std::vector<Input>& inputs, const std::vector<void*>& outputs, Buffer& buffer, const Threads& threads,
+                  int64_t* nanoseconds);
 
   const Isa& isa_;
   const Spec spec_;
   std::mutex mutex_;
   std::vector<std::pair<std::vector<Shape>, std::shared_ptr<const Plan>>> plans_;  // the latest shapes
-  std::vector<std::unique_ptr<Buffer>> memory_;                                     // that nobody uses now
+  const std::shared_ptr<Memory> memory_ = Memory::shared();
 };
 
 // What the layers of one run share.
@@ -66,7 +69,7 @@ struct Run {
 };
 
 // A layer, ready to compute any rows of its result.
-class Work {
+class Work : public Load {
  public:
   virtual ~Work() = default;
   // Some rows of an image; of the outputs the part `part` of `parts`.
@@ -74,10 +77,7 @@ class Work {
   // Into how many parts its outputs can be divided.
   virtual int64_t most_parts() const { return 1; }
 
-  int64_t images = 0, height = 0;  // of what it loops over
-  bool joined = false;             // images follow one another without a gap: rows go on beyond the first one
-  int64_t row_bytes = 0;           // read and written for a row
-  int64_t weight_bytes = 0;
+  bool joined = false;  // images follow one another without a gap: rows go on beyond the first one
 };
 
 std::unique_ptr<Work> convolution(const Run& run, const Layer& layer);
@@ -92,7 +92,7 @@ template <class F>
 class RowWork : public Work {
  public:
   RowWork(const Place& place, int64_t bytes, F f) : f_(std::move(f)) {
-    images = place.n, height = place.h, row_bytes = bytes;
+    images = place.n, height = place.h, row_bytes = row_products = bytes;
   }
   void rows(int64_t image, int64_t first, int64_t last, int64_t, int64_t) const override {
     for (int64_t row = first; row < last; ++row) f_(image, row);
