@@ -182,6 +182,37 @@ def test_a_region_for_every_node_computes_the_same() -> None:
     check_same(plain, model, case.feeds)
 
 
+NORMALIZE = """[l] l = ReduceL2<axes = [1], keepdims = 1>(a) [m] m = Clip(l, lo) [s] s = Shape(a) [e] e = Expand(m, s)
+    [d] d = Div(a, e) [t] b = Mul(twenty, d)"""
+NORMALIZED = {
+    "as PyTorch writes it": (NORMALIZE, ["Region"]),
+    "without weights": (NORMALIZE.replace("[t] b = Mul(twenty, d)", "").replace("d =", "b ="), ["Region"]),
+    "without Expand": (
+        NORMALIZE.replace("[s] s = Shape(a) [e] e = Expand(m, s)", "").replace(", e)", ", m)"),
+        ["Region"],
+    ),
+    "over another axis": (NORMALIZE.replace("[1]", "[2]"), None),
+    "with a largest length": (NORMALIZE.replace("lo)", "lo, hi)"), None),
+    "of nothing": (NORMALIZE.replace("lo)", "zero)"), None),
+    "of another length": (NORMALIZE.replace("ReduceL2<axes = [1], keepdims = 1>(a)", "Abs(a)"), None),
+}
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_an_l2_normalization(name: str) -> None:
+    body, expected = NORMALIZED[name]
+    weights: Weights = {"lo": np.float32(1e-12), "hi": np.float32(1e6), "zero": np.float32(0)}
+    weights |= {"twenty": np.linspace(-20, 20, 16, dtype=np.float32).reshape(1, 16, 1, 1)}
+    case = quantized(graph(f"{HEAD} [r] r = Relu(a) {body.replace('(a', '(r')} [conv2] y = {CONV}(b, w2, b2)", weights))
+    plain, regions = rewrite(case.model, case.plan, "qoperator"), rewrite(case.model, case.plan, "pyq8")
+
+    assert expected is None or operators(regions) == expected
+    assert expected is not None or operators(regions).count("Region") == 2
+    for feed in case.feeds:
+        y, found = (model_session(m, spin=False, threads=1).run(None, feed)[0] for m in (plain, regions))
+        assert sqnr(y, found) > 60  # a sum of squares in another order: now and then a code that was half-way
+
+
 def test_it_is_as_close_to_fp32_as_qdq() -> None:
     case = quantized(graph(f"{HEAD} [c] c = {CONV}(a, w2, b2) [t] y = Add(a, c)", {}))
     expected, found = (

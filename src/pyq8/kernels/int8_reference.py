@@ -142,6 +142,14 @@ def multiply(a: Array, b: Array, zeros: tuple[int, int], scale: Scalar, zero: in
     return saturate(product.astype(np.float32) * np.float32(scale) + np.float32(zero), 0)
 
 
+def normalize(x: Array, zeros: tuple[int, int], scales: tuple[Scalar, Scalar, Scalar], weights: Array) -> Array:
+    """Codes of pixels over their length, times weights (C,). Scales: of x, the least length, that of the codes."""
+    x_scale, least, y_scale = (np.float32(s) for s in scales)
+    squares = ((x.astype(np.int64) - zeros[0]) ** 2).sum(3, keepdims=True)
+    length = np.maximum(x_scale * np.sqrt(squares.astype(np.float32)), least)
+    return saturate(dequantize(x, zeros[0], x_scale) / length * weights / y_scale, zeros[1])
+
+
 def max_pool(x: Array, window: Window, ceil: bool) -> Array:
     """The largest code; 0 where no pixel is under the kernel."""
     taps = [tap for *_, tap in window.taps(x, 0, ceil)]

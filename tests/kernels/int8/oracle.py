@@ -9,8 +9,6 @@ from pyq8.kernels.int8_reference import Window
 from pyq8.rewrite.region.spec import CEIL, COUNT_ALL, TO_FLOAT, Kind, Layer, Sink, Source, Spec
 from pyq8.types import Array
 
-CODES = "DEPTHWISE MAX_POOL AVERAGE_POOL ADD MULTIPLY TABLE".split()
-
 
 class Oracle:
     def __init__(self, spec: Spec) -> None:
@@ -105,6 +103,9 @@ class Oracle:
             return reference.saturate(reference.scaled(sums, self.floats(la.scale, channels)), zeros[1])
         if la.kind == Kind.TABLE:
             return np.frombuffer(self.blob, np.uint8, 256, la.weight)[x]
+        if la.kind == Kind.NORMALIZE:
+            weights, (x_scale, least, y_scale) = self.floats(la.weight, channels), self.floats(la.scale, 3)
+            return reference.normalize(x, zeros, (x_scale, least, y_scale), weights)
         if la.kind == Kind.ADD:
             return reference.add(x, self.read(la.other), self.floats(la.scale, 3))
         if la.kind == Kind.MULTIPLY:

@@ -51,7 +51,7 @@ class Maker:
         for _ in range(self.rng.choice([1, 1, 1, 2])):
             self.input()
         kinds: list[Callable[[], bool]] = [*[self.conv] * 5, *[self.depthwise] * 2, *[self.pool] * 2]
-        kinds += [*[self.concat] * 2, self.add, self.multiply, self.table]
+        kinds += [*[self.concat] * 2, self.add, self.multiply, self.table, self.normalize]
         wanted = int(rng.integers(1, 5))
         while wanted:
             wanted -= kinds[self.integer(0, len(kinds) - 1)]()
@@ -213,6 +213,15 @@ class Maker:
         y = into if into >= 0 else self.tensor(c, self.sizes[x])
         codes = self.spec.constants.add(self.rng.integers(0, 256, 256, np.uint8))
         self.spec.layers.append(Layer(Kind.TABLE, x, -1, y, weight=codes))
+        return True
+
+    def normalize(self) -> bool:
+        x = self.pick()
+        c = self.spec.tensors[x].channels
+        y = self.tensor(c, self.sizes[x])
+        weights = self.spec.constants.add(self.rng.uniform(-30, 30, c).astype(np.float32))
+        scale = self.floats(self.scale(), self.rng.choice([1e-12, 1.0]), self.scale() + 1e-7)
+        self.spec.layers.append(Layer(Kind.NORMALIZE, x, -1, y, weight=weights, scale=scale))
         return True
 
     def window(self, x: int, most: int) -> Window:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8 import affine
-from pyq8.graph_edit import static_int, static_ints
+from pyq8.graph_edit import constant, static_int, static_ints
 from pyq8.rewrite.region.match import looked_through
 from pyq8.rewrite.region.nodes import is_bytes, qparams, rank, size
 from pyq8.rewrite.region.patterns import find_sums
@@ -133,6 +133,16 @@ def _table(region: RegionTensors, node: ir.Node, x: int, y: int, real: Array, in
     region.layer(Layer(Kind.TABLE, x, -1, y, weight=region.constant(codes)), node)
 
 
+def _normalize(region: RegionTensors, node: ir.Node) -> None:
+    (x_scale, _), (y_scale, y_zero) = qparams(node, 1), qparams(node, 4)
+    x = region.read(node.inputs[0])
+    y = region.new(node.outputs[0], region.channels(x), y_zero)
+    weight = constant(node.inputs[3])
+    assert weight is not None
+    scale = region.floats(x_scale, node.attributes["least"].as_float(), y_scale)
+    region.layer(Layer(Kind.NORMALIZE, x, -1, y, weight=region.constant(weight), scale=scale), node)
+
+
 EMIT = {
     "DequantizeLinear": _dequantize,
     "MaxPool": _pool,
@@ -144,6 +154,7 @@ EMIT = {
     "QLinearGlobalAveragePool": _pool,
     "QLinearLeakyRelu": _leaky_relu,
     "QLinearMul": _pair,
+    "QLinearNormalize": _normalize,
     "QLinearSigmoid": _sigmoid,
     "QuantizeLinear": _quantize,
     "Transpose": _channels_last,

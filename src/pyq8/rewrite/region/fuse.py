@@ -10,6 +10,7 @@ from pyq8.graph_edit import constant, register_initializer, replace_node, static
 from pyq8.rewrite.region.build import build
 from pyq8.rewrite.region.match import looked_through, obstacle
 from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
+from pyq8.rewrite.region.normalize import join_normalization
 from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE
 
 
@@ -27,6 +28,8 @@ def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
 
     graph = model.graph
     _flatten(graph)
+    for node in list(graph):
+        join_normalization(node)
     common.RemoveUnusedNodesPass()(model)
     obstacles = {node: obstacle(node) for node in graph}
     left: dict[str, str] = {}

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from pyq8.graph_edit import constant, static_int
 from pyq8.rewrite.region.nodes import data, is_bytes, qparams, rank, size, zeros_agree
-from pyq8.rewrite.region.spec import MOST_PRODUCTS, MOST_RESULT, MOST_SCALE
+from pyq8.rewrite.region.spec import DOMAIN, MOST_PRODUCTS, MOST_RESULT, MOST_SCALE
 from pyq8.types import Array
 
 MICROSOFT = "com.microsoft"
@@ -17,13 +17,13 @@ LEAST_SCALE = 1e-30
 TOO_FAR = "its scales are too far apart"
 TABLES = {"QLinearSigmoid", "QLinearLeakyRelu"}
 COMPUTES = {"QLinearConv", "QGemm", "QLinearAdd", "QLinearMul", "QLinearConcat", "MaxPool", "Flatten",
-            "QLinearGlobalAveragePool", "QLinearAveragePool", "QuantizeLinear", "DequantizeLinear", "Pad",
-            "Transpose", "Reshape"} | TABLES  # fmt: skip
+            "QLinearGlobalAveragePool", "QLinearAveragePool", "QLinearNormalize", "QuantizeLinear", "DequantizeLinear",
+            "Pad", "Transpose", "Reshape"} | TABLES  # fmt: skip
 
 
 def obstacle(node: ir.Node) -> str:
     """Why a region cannot compute a node; empty if it can."""
-    if node.op_type not in COMPUTES or node.domain not in ("", MICROSOFT):
+    if node.op_type not in COMPUTES or node.domain not in ("", MICROSOFT, DOMAIN):
         return f"{node.op_type} is not part of it"
     x = data(node)
     if any(rank(v) not in (2, 4) for v in (node.outputs[0], x)):

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from pyq8.graph_edit import constant, static_int
 
 WRITES = {"QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6, "QLinearAveragePool": 3, "QLinearConcat": 0,
-          "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3}  # fmt: skip
+          "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3, "QLinearNormalize": 4}  # fmt: skip
 """Operators that compute a tensor of a region -> where the scale of it is among their inputs."""
 
 

@@ -15,6 +15,8 @@ OP_TYPE = "Region"
 ALIGN = 64
 MOST_PRODUCTS = 2**16
 """Of an output: so many of 255 * 128 an INT32 sum holds."""
+MOST_NORMALIZED = 2**15
+"""Channels: the sum of so many squares of 255 fits INT32."""
 MOST_SCALE = 1e6
 MOST_RESULT = 2.0**31 - 128
 """Before it is saturated, a result fits INT32."""
@@ -32,6 +34,7 @@ class Kind(IntEnum):
     MULTIPLY = 6
     TABLE = 7
     DEQUANTIZE = 8
+    NORMALIZE = 9
 
 
 class Source(IntEnum):

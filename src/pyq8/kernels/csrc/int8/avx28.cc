@@ -94,5 +94,7 @@ const Isa kAvx2 = {"avx2",
                    add_plain,
                    multiply_plain,
                    quantize8_plain,
-                   interleave8_plain};
+                   dequantize8_plain,
+                   normalize8_plain,
+                   transpose8_plain};
 }

@@ -65,6 +65,14 @@ struct Depthwise {
   int zero;
 };
 
+// y = round((x - zero_x) * scale_x / length * weights / scale_y) + zero_y, saturated; the length is that of the pixel,
+// scale_x * sqrt(sum of (x - zero_x)^2), or `least`.
+struct Normalized {
+  const float* weights;
+  float scale_x, least, scale_y;
+  int zero_x, zero_y;
+};
+
 // Pixels of a pool: taps[n] of them, each `channels` bytes.
 using PoolFunction = void (*)(const uint8_t* const* taps, int64_t n, int64_t channels, uint8_t* y);
 // sums[c] += of n pixels `row` bytes apart.
@@ -84,8 +92,11 @@ struct Isa {
   void (*multiply)(const uint8_t* a, const uint8_t* b, int64_t n, float scale, const int* zeros, int zero, uint8_t* y);
   // y = round(x / scale) + zero, saturated.
   void (*quantize)(const float* x, int64_t n, float scale, int zero, uint8_t* y);
-  // y[i * channels + c] = rows[c][i]
-  void (*interleave)(const uint8_t* const* rows, int64_t channels, int64_t n, uint8_t* y);
+  // y = (x - zero) * scale
+  void (*dequantize)(const uint8_t* x, int64_t n, float scale, int zero, float* y);
+  void (*normalize)(const uint8_t* x, int64_t n, const Normalized& how, uint8_t* y);
+  // y[j * y_row + i] = x[i * x_row + j]
+  void (*transpose)(const uint8_t* x, int64_t x_row, int64_t rows, int64_t cols, uint8_t* y, int64_t y_row);
 };
 
 extern const Isa kScalar;

@@ -3,6 +3,9 @@
 
 #include <cmath>
 #include <cstdint>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "isa8.h"
 
@@ -89,20 +92,70 @@ inline void quantize8_plain(const float* x, int64_t n, float scale, int zero, ui
   for (int64_t i = 0; i < n; ++i) y[i] = to_byte(x[i] / scale, zero);
 }
 
+inline void dequantize8_plain(const uint8_t* x, int64_t n, float scale, int zero, float* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = float(int(x[i]) - zero) * scale;
+}
+
+inline void normalize8_plain(const uint8_t* x, int64_t n, const pyq8::int8::Normalized& how, uint8_t* y) {
+  int32_t sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t d = int(x[i]) - how.zero_x;
+    sum += d * d;
+  }
+  float length = how.scale_x * std::sqrt(float(sum));
+  length = length > how.least ? length : how.least;
+  for (int64_t i = 0; i < n; ++i) {
+    y[i] = to_byte(float(int(x[i]) - how.zero_x) * how.scale_x / length * how.weights[i] / how.scale_y, how.zero_y);
+  }
+}
+
+// Of three channels or four, into pixels without a gap.
 template <int C>
-inline void interleave_some(const uint8_t* const* rows, int64_t n, uint8_t* y) {
+inline void interleave_some(const uint8_t* x, int64_t row, int64_t n, uint8_t* y) {
   const uint8_t* __restrict from[C];
-  for (int c = 0; c < C; ++c) from[c] = rows[c];
+  for (int c = 0; c < C; ++c) from[c] = x + c * row;
   for (int64_t i = 0; i < n; ++i) {
     for (int c = 0; c < C; ++c) y[i * C + c] = from[c][i];
   }
 }
 
-inline void interleave8_plain(const uint8_t* const* rows, int64_t channels, int64_t n, uint8_t* y) {
-  if (channels == 3) return interleave_some<3>(rows, n, y);
-  if (channels == 4) return interleave_some<4>(rows, n, y);
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t i = 0; i < n; ++i) y[i * channels + c] = rows[c][i];
+constexpr int64_t kSide = 16;
+
+// kSide rows and columns.
+inline void transpose_square(const uint8_t* x, int64_t x_row, uint8_t* y, int64_t y_row) {
+#ifdef __SSE2__
+  __m128i a[kSide], b[kSide];
+  for (int i = 0; i < kSide; ++i) a[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i * x_row));
+  for (int round = 0; round < 4; ++round) {  // each puts one more bit of the row's number behind the column's
+    for (int i = 0; i < kSide / 2; ++i) {
+      b[2 * i] = _mm_unpacklo_epi8(a[i], a[i + kSide / 2]);
+      b[2 * i + 1] = _mm_unpackhi_epi8(a[i], a[i + kSide / 2]);
+    }
+    for (int i = 0; i < kSide; ++i) a[i] = b[i];
+  }
+  for (int i = 0; i < kSide; ++i) _mm_storeu_si128(reinterpret_cast<__m128i*>(y + i * y_row), a[i]);
+#else
+  for (int64_t i = 0; i < kSide; ++i) {
+    for (int64_t j = 0; j < kSide; ++j) y[j * y_row + i] = x[i * x_row + j];
+  }
+#endif
+}
+
+inline void transpose8_plain(const uint8_t* x, int64_t x_row, int64_t rows, int64_t cols, uint8_t* y, int64_t y_row) {
+  if (rows == 3 && y_row == 3) return interleave_some<3>(x, x_row, cols, y);
+  if (rows == 4 && y_row == 4) return interleave_some<4>(x, x_row, cols, y);
+  if (rows < kSide || cols < kSide) {
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < cols; ++j) y[j * y_row + i] = x[i * x_row + j];
+    }
+    return;
+  }
+  // The last square overlaps the one before.
+  for (int64_t i = 0; i < rows; i += kSide) {
+    for (int64_t j = 0; j < cols; j += kSide) {
+      const int64_t row = i + kSide > rows ? rows - kSide : i, col = j + kSide > cols ? cols - kSide : j;
+      transpose_square(x + row * x_row + col, x_row, y + col * y_row + row, y_row);
+    }
   }
 }
 

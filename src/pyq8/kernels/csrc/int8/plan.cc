@@ -56,7 +56,7 @@ class Planner {
         const bool same = x.n == other.n && x.h == other.h && x.w == other.w;
         if (!same && !(l.kind == kMultiply && x.n == other.n && other.h == 1 && other.w == 1)) throw Error("shapes differ");
         set(l.y, x.n, x.h, x.w);
-      } else if (l.kind == kTable) {
+      } else if (l.kind == kTable || l.kind == kNormalize) {
         set(l.y, x.n, x.h, x.w);
       } else {
         const Place y = {x.n, height(l, x), width(l, x)};
@@ -172,7 +172,7 @@ class Planner {
   // Whether a layer needs of x only the rows that it computes. It always does so of `other`.
   static bool by_rows(const Layer& l) {
     if (l.kind == kMultiply) return false;  // may read one pixel for all
-    if (l.kind == kAdd || l.kind == kTable || l.kind == kDequantize) return true;
+    if (l.kind == kAdd || l.kind == kTable || l.kind == kNormalize || l.kind == kDequantize) return true;
     return l.kind == kConv && l.r == 1 && l.s == 1 && l.stride_h == 1 && !l.top && !l.bottom;
   }
 

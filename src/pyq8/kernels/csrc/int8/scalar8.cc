@@ -52,5 +52,7 @@ const Isa kScalar = {"scalar",
                      add_plain,
                      multiply_plain,
                      quantize8_plain,
-                   interleave8_plain};
+                     dequantize8_plain,
+                     normalize8_plain,
+                     transpose8_plain};
 }

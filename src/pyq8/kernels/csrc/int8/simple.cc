@@ -99,6 +99,16 @@ std::unique_ptr<Work> elementwise(const Run& run, const Layer& l) {
       }
     });
   }
+  if (l.kind == kNormalize) {
+    const float* const f = run.spec.floats(l.scale);
+    const Normalized how = {run.spec.floats(l.weight), f[0], f[1], f[2], int(run.spec.tensors[size_t(l.x)].zero), zero};
+    return row_work(y, x.row() + y.row(), [=, &run, &x, &y](int64_t image, int64_t row) {
+      for (int64_t col = 0; col < y.w; ++col) {
+        const uint8_t* from = a + image * x.image() + row * x.row() + col * x.channels;
+        run.isa.normalize(from, channels, how, to + image * y.image() + row * y.row() + col * y.channels);
+      }
+    });
+  }
   const Place& other = run.place(l.other);
   const uint8_t* const b = run.pixels(l.other);
   const std::array<int, 2> zeros = {int(run.spec.tensors[size_t(l.x)].zero), int(run.spec.tensors[size_t(l.other)].zero)};
@@ -134,22 +144,21 @@ std::unique_ptr<Work> quantize(const Run& run, const Layer& l) {
       }
       return;
     }
-    std::vector<uint8_t> codes(size_t(t.channels * y.w), uint8_t(t.zero));
-    std::vector<const uint8_t*> rows;
-    for (int64_t c = 0; c < t.channels; ++c) {
-      uint8_t* const to = codes.data() + c * y.w;
-      const int64_t at = ((image * there + c) * y.h + row) * y.w;
-      rows.push_back(c < there && l.mode == kByteNchw ? static_cast<const uint8_t*>(input.data) + at : to);
-      if (c < there && l.mode == kFloatNchw) {
-        run.isa.quantize(static_cast<const float*>(input.data) + at, y.w, *run.spec.floats(l.scale), int(t.zero), to);
+    const uint8_t* codes = static_cast<const uint8_t*>(input.data) + (image * there * y.h + row) * y.w;
+    int64_t next = y.h * y.w;  // channel of them
+    std::vector<uint8_t> made;
+    if (l.mode == kFloatNchw) {
+      const float* from = static_cast<const float*>(input.data) + (image * there * y.h + row) * y.w;
+      made.resize(size_t(there * y.w));
+      for (int64_t c = 0; c < there; ++c) {
+        run.isa.quantize(from + c * next, y.w, *run.spec.floats(l.scale), int(t.zero), made.data() + c * y.w);
       }
+      codes = made.data(), next = y.w;
     }
-    if (y.channels == t.channels) {
-      run.isa.interleave(rows.data(), t.channels, y.w, pixels);
-      return;
-    }
-    for (int64_t c = 0; c < t.channels; ++c) {
-      for (int64_t col = 0; col < y.w; ++col) pixels[col * y.channels + c] = rows[size_t(c)][col];
+    run.isa.transpose(codes, next, there, y.w, pixels, y.channels);
+    if (there == t.channels) return;
+    for (int64_t col = 0; col < y.w; ++col) {
+      std::memset(pixels + col * y.channels + there, int(t.zero), size_t(t.channels - there));
     }
   });
 }
@@ -160,21 +169,22 @@ std::unique_ptr<Work> dequantize(const Run& run, const Layer& l) {
   const uint8_t* const from = run.pixels(l.x);
   void* const out = run.outputs[size_t(l.y)];
   const float scale = l.scale < 0 ? 0.0f : *run.spec.floats(l.scale);
-  return row_work(x, 5 * x.row(), [=, &l, &x, &t](int64_t image, int64_t row) {
+  return row_work(x, 5 * x.row(), [=, &run, &l, &x, &t](int64_t image, int64_t row) {
     const uint8_t* const pixels = from + image * x.image() + row * x.row();
     if (l.mode == kToByteNhwc || l.mode == kToByteFlat) {
       uint8_t* to = static_cast<uint8_t*>(out) + (image * x.h + row) * x.w * t.channels;
       for (int64_t col = 0; col < x.w; ++col) std::memcpy(to + col * t.channels, pixels + col * x.channels, size_t(t.channels));
       return;
     }
+    std::vector<uint8_t> codes(size_t(t.channels * x.w));
+    run.isa.transpose(pixels, x.channels, x.w, t.channels, codes.data(), x.w);
     for (int64_t c = 0; c < t.channels; ++c) {
       const int64_t at = ((image * t.channels + c) * x.h + row) * x.w;
+      const uint8_t* const channel = codes.data() + c * x.w;
       if (l.mode == kToByteNchw) {
-        uint8_t* to = static_cast<uint8_t*>(out) + at;
-        for (int64_t col = 0; col < x.w; ++col) to[col] = pixels[col * x.channels + c];
+        std::memcpy(static_cast<uint8_t*>(out) + at, channel, size_t(x.w));
       } else {
-        float* to = static_cast<float*>(out) + at;
-        for (int64_t col = 0; col < x.w; ++col) to[col] = float(int(pixels[col * x.channels + c]) - int(t.zero)) * scale;
+        run.isa.dequantize(channel, x.w, scale, int(t.zero), static_cast<float*>(out) + at);
       }
     }
   });

@@ -9,6 +9,7 @@ namespace pyq8::int8 {
 namespace {
 
 constexpr int64_t kMost = int64_t(1) << 31;       // of any size
+constexpr int64_t kMostNormalized = 1 << 15;      // 2^15 * 255^2 < 2^31
 constexpr int64_t kMostProducts = 1 << 16;        // 2^16 * 255 * 128 < 2^31
 constexpr double kMostResult = 2147483520.0;      // the largest float below 2^31
 constexpr int64_t kMostCount = 1 << 16;           // of tensors and layers
@@ -133,6 +134,14 @@ class Check {
         need(read(l_.x).channels == write(l_.y).channels, "channels differ");
         constant(l_.weight, 256, 1, "its table is not inside of the constants");
         return;
+      case kNormalize: {
+        const Tensor &x = read(l_.x), &y = write(l_.y);
+        need(x.channels == y.channels && x.channels <= kMostNormalized, "channels that differ, or too many");
+        constant(l_.weight, x.channels, 4, "its weights are not inside of the constants");
+        scales(l_.scale, 3);
+        need(spec_.floats(l_.scale)[1] > 0 && spec_.floats(l_.scale)[2] > 0, "a scale of zero");
+        return;
+      }
       case kDequantize:
         read(l_.x);
         need(l_.mode >= kToFloatNchw && l_.mode <= kToByteFlat, "no such form of an output");

@@ -19,7 +19,7 @@ struct Tensor {
 };
 constexpr int kTensorFields = 4;
 
-enum Kind : int64_t { kQuantize, kConv, kDepthwise, kMaxPool, kAveragePool, kAdd, kMultiply, kTable, kDequantize, kKinds };
+enum Kind : int64_t { kQuantize, kConv, kDepthwise, kMaxPool, kAveragePool, kAdd, kMultiply, kTable, kDequantize, kNormalize, kKinds };
 
 // Fields that a kind does not need are 0, -1 for tensors and offsets.
 struct Layer {
@@ -52,6 +52,7 @@ enum Sink : int64_t { kToFloatNchw, kToByteNchw, kToFloatFlat, kToByteNhwc, kToB
 //   kMultiply     scale: float[1], of x times that of `other` over that of y
 //   kTable        weight: uint8[256]
 //   kDequantize   scale: float[1]
+//   kNormalize    weight: float[channels], scale: float[3], of x, the least length, of y
 struct Spec {
   std::vector<Tensor> tensors;
   std::vector<Layer> layers;

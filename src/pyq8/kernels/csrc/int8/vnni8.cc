@@ -98,5 +98,7 @@ const Isa kVnni = {"vnni",
                    add_plain,
                    multiply_plain,
                    quantize8_plain,
-                   interleave8_plain};
+                   dequantize8_plain,
+                   normalize8_plain,
+                   transpose8_plain};
 }
