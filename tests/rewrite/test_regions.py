@@ -170,6 +170,33 @@ def test_heads_leave_channels_last() -> None:
     assert "Transpose" not in operators(model)
 
 
+BOXES = """[v] v = Reshape(a, five) [t] t = Transpose<perm = [0, 3, 4, 1, 2]>(v) [r] r = Reshape(t, rows)
+    [c] c = Conv<pads = [1, 1, 1, 1]>(a, w3) [p] p = Slice(c, zero, ten, one)
+    [u] u = Reshape(p, six) [o] o = Transpose<perm = [0, 3, 4, 1, 2]>(u) [s] s = Reshape(o, rows) [k] y = Concat<axis = 1>(r, s)"""
+HEADS = {
+    "boxes": (BOXES, 0),
+    "its other dimensions first": (BOXES.replace("3, 4, 1, 2", "4, 3, 1, 2"), 2),
+    "another row": (BOXES.replace("rows)", "long)"), 2),
+    "its parts read by others": (f"{BOXES} [n] n = Relu(t) [m] z = Reshape(n, rows)", 1),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_heads_of_boxes_leave_channels_last(name: str) -> None:
+    body, left = HEADS[name]
+    weights: Weights = {
+        "w3": (12, 16, 3, 3), "zero": np.array([0]), "ten": np.array([10]), "one": np.array([1]),
+        "five": np.array([0, -1, 2, 12, 12]), "six": np.array([0, 5, 2, 12, 12]),
+        "rows": np.array([0, -1, 2]), "long": np.array([0, -1, 4]),
+    }  # fmt: skip
+    columns = "float[N, 936, 4] y" if "long" in body else "float[N, 1872, 2] y"
+    outputs = columns + (", float[N, 1152, 2] z" if "z =" in body else "")
+
+    model = compare(graph(f"{HEAD} {body}", weights, outputs))
+
+    assert operators(model).count("Transpose") == left
+
+
 def test_a_region_for_every_node_computes_the_same() -> None:
     body = f"{HEAD} {POOL} [s] s = Sigmoid(p) [t] t = Mul(p, s) [f] f = Flatten(t) [m] y = Gemm<transB = 1>(f, image)"
     case = quantized(graph(body, FC, "float[N, 10] y"), Config(placement="all"))
@@ -201,8 +228,10 @@ NORMALIZED = {
 @pytest.mark.parametrize("name", NORMALIZED)
 def test_an_l2_normalization(name: str) -> None:
     body, expected = NORMALIZED[name]
-    weights: Weights = {"lo": np.float32(1e-12), "hi": np.float32(1e6), "zero": np.float32(0)}
-    weights |= {"twenty": np.linspace(-20, 20, 16, dtype=np.float32).reshape(1, 16, 1, 1)}
+    weights: Weights = {
+        "lo": np.float32(1e-12), "hi": np.float32(1e6), "zero": np.float32(0),
+        "twenty": np.linspace(-20, 20, 16, dtype=np.float32).reshape(1, 16, 1, 1),
+    }  # fmt: skip
     case = quantized(graph(f"{HEAD} [r] r = Relu(a) {body.replace('(a', '(r')} [conv2] y = {CONV}(b, w2, b2)", weights))
     plain, regions = rewrite(case.model, case.plan, "qoperator"), rewrite(case.model, case.plan, "pyq8")
 

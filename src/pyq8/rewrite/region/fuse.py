@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from pyq8.graph_edit import constant, register_initializer, replace_node, static_int, value_names
 from pyq8.rewrite.region.build import build
+from pyq8.rewrite.region.heads import leave_channels_last
 from pyq8.rewrite.region.match import looked_through, obstacle
 from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
 from pyq8.rewrite.region.normalize import join_normalization
@@ -16,6 +17,8 @@ from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE
 
 def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
     """Replace what regions can compute by `Region` nodes, in place: the same numbers, bit for bit.
+
+    But for an L2 normalization: its sums of squares are exact, those of ONNX Runtime are rounded.
 
     Args:
         model: in QOperator form.
@@ -30,6 +33,7 @@ def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
     _flatten(graph)
     for node in list(graph):
         join_normalization(node)
+        leave_channels_last(node)
     common.RemoveUnusedNodesPass()(model)
     obstacles = {node: obstacle(node) for node in graph}
     left: dict[str, str] = {}

@@ -20,6 +20,7 @@ constexpr int64_t kHeld = 512 << 10;   // of weights, that stay in the cache of 
 constexpr int64_t kTasks = 6;          // of a thread, at least where there is that much
 constexpr double kByte = 10;           // from beyond the cache, in products of a thread
 constexpr double kTail = 0.15;         // of a task, for which threads wait at the end
+constexpr double kTask = 30000;       // to begin a task, in products
 
 // Into bands of rows and parts of the outputs. A thread that works alone at the end, rows that do not divide and what is
 // read from beyond the cache all cost time: the division that costs least is taken. What a part multiplies by stays in
@@ -40,7 +41,8 @@ struct Division {
         const double spent = double(before * r + last) + kTail * double(r);
         const int64_t reads = load.weight_bytes / p <= kHeld ? std::min(threads, images * b) : images * b;
         const int64_t bytes = reads * load.weight_bytes + p * images * height * load.row_bytes;
-        const double cost = spent * double(load.row_products) / double(p) + kByte * double(bytes) / double(threads);
+        double cost = spent * double(load.row_products) / double(p);
+        cost += (kByte * double(bytes) + kTask * double(tasks)) / double(threads);
         if (least == 0 || cost < least) least = cost, rows = r, bands = b, parts = p;
       }
     }

@@ -75,16 +75,20 @@ inline void requantize_plain(const int32_t* sums, int64_t n, float scale, int ze
   for (int64_t i = 0; i < n; ++i) y[i] = to_byte(float(sums[i]) * scale, zero);
 }
 
+// y may be a or b.
 inline void add_plain(const uint8_t* a, const uint8_t* b, int64_t n, const pyq8::int8::Sum& sum, uint8_t* y) {
+  const float scale_a = sum.scale_a, scale_b = sum.scale_b, fixed = sum.fixed;
+#pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) {
-    y[i] = to_byte(std::fma(float(a[i]), sum.scale_a, std::fma(float(b[i]), sum.scale_b, sum.fixed)), 0);
+    y[i] = to_byte(std::fma(float(a[i]), scale_a, std::fma(float(b[i]), scale_b, fixed)), 0);
   }
 }
 
 inline void multiply_plain(const uint8_t* a, const uint8_t* b, int64_t n, float scale, const int* zeros, int zero,
-                           uint8_t* y) {
+                           uint8_t* __restrict y) {
+  const int zero_a = zeros[0], zero_b = zeros[1];
   for (int64_t i = 0; i < n; ++i) {
-    y[i] = to_byte(float((a[i] - zeros[0]) * (b[i] - zeros[1])) * scale + float(zero), 0);
+    y[i] = to_byte(float((a[i] - zero_a) * (b[i] - zero_b)) * scale + float(zero), 0);
   }
 }
 
@@ -96,16 +100,14 @@ inline void dequantize8_plain(const uint8_t* x, int64_t n, float scale, int zero
   for (int64_t i = 0; i < n; ++i) y[i] = float(int(x[i]) - zero) * scale;
 }
 
-inline void normalize8_plain(const uint8_t* x, int64_t n, const pyq8::int8::Normalized& how, uint8_t* y) {
+inline void normalize8_plain(const uint8_t* x, int64_t n, const pyq8::int8::Normalized& how, uint8_t* __restrict y) {
+  const float scale_x = how.scale_x, scale_y = how.scale_y, *const weights = how.weights;
+  const int zero_x = how.zero_x, zero_y = how.zero_y;
   int32_t sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += (int(x[i]) - zero_x) * (int(x[i]) - zero_x);
+  const float root = scale_x * std::sqrt(float(sum)), length = root > how.least ? root : how.least;
   for (int64_t i = 0; i < n; ++i) {
-    const int32_t d = int(x[i]) - how.zero_x;
-    sum += d * d;
-  }
-  float length = how.scale_x * std::sqrt(float(sum));
-  length = length > how.least ? length : how.least;
-  for (int64_t i = 0; i < n; ++i) {
-    y[i] = to_byte(float(int(x[i]) - how.zero_x) * how.scale_x / length * how.weights[i] / how.scale_y, how.zero_y);
+    y[i] = to_byte(float(int(x[i]) - zero_x) * scale_x / length * weights[i] / scale_y, zero_y);
   }
 }
 
