@@ -172,7 +172,8 @@ def test_heads_leave_channels_last() -> None:
 
 BOXES = """[v] v = Reshape(a, five) [t] t = Transpose<perm = [0, 3, 4, 1, 2]>(v) [r] r = Reshape(t, rows)
     [c] c = Conv<pads = [1, 1, 1, 1]>(a, w3) [p] p = Slice(c, zero, ten, one)
-    [u] u = Reshape(p, six) [o] o = Transpose<perm = [0, 3, 4, 1, 2]>(u) [s] s = Reshape(o, rows) [k] y = Concat<axis = 1>(r, s)"""
+    [u] u = Reshape(p, six) [o] o = Transpose<perm = [0, 3, 4, 1, 2]>(u)
+    [s] s = Reshape(o, rows) [k] y = Concat<axis = 1>(r, s)"""
 HEADS = {
     "boxes": (BOXES, 0),
     "its other dimensions first": (BOXES.replace("3, 4, 1, 2", "4, 3, 1, 2"), 2),

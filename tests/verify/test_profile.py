@@ -7,9 +7,16 @@ from pathlib import Path
 
 import onnx
 import onnx_ir as ir
+import pytest
 
+from pyq8 import kernels
+from pyq8.kernels.region_record import LayerRun
 from pyq8.model import save
+from pyq8.rewrite import rewrite
+from pyq8.verify.comparison import Comparison
 from pyq8.verify.profile import NodeTime, Profile, profile_model
+from pyq8.verify.region_layers import split_regions
+from pyq8.verify.trace import Event
 
 from ..small_models import Case, parse, quantized
 
@@ -39,6 +46,32 @@ def test_nodes_have_the_names_of_the_file(tmp_path: Path) -> None:
         assert (result.batch, result.threads, result.calls) == (2, 1, 3)
         assert all(node.ms >= 0 for node in result.nodes)
         assert [n.ms for n in result.nodes] == sorted((n.ms for n in result.nodes), reverse=True)
+
+
+@pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")
+def test_the_layers_of_a_region_are_there_with_the_names_of_their_nodes(tmp_path: Path) -> None:
+    found = case()
+    fp32, regions = (
+        profile(tmp_path, found.model),
+        profile(tmp_path, rewrite(found.model, found.plan, "pyq8"), "r.onnx"),
+    )
+
+    assert {"one", "two"} <= {n.name for n in regions.nodes if n.op_type == "QLinearConv" and n.ms > 0}
+    assert {a.name for a, _ in Comparison(fp32, regions).nodes} >= {"one", "two"}
+    assert len(regions.nodes) > 3
+
+
+def test_layers_that_run_together_share_their_time() -> None:
+    event = Event(0, "r", "Region", 30.0, (), ())
+    layers = [LayerRun(0, 0), LayerRun(800, 300), LayerRun(0, 100), LayerRun(0, 0), LayerRun(200, 0)]
+    names = {"r": ["", "Conv a", "Conv b", "MaxPool c", "MaxPool d"]}
+
+    found = split_regions([event, Event(0, "n", "Relu", 1.0, (), ())], [layers], names)
+
+    assert [(e.op_type, e.name, e.ms) for e in found] == [
+        ("Region", "r", 0.0), ("Conv", "a", 18.0), ("Conv", "b", 6.0), ("MaxPool", "c", 0.0), ("MaxPool", "d", 6.0),
+        ("Relu", "n", 1.0),
+    ]  # fmt: skip
 
 
 def test_what_onnx_runtime_adds_is_not_said_to_be_in_the_file(tmp_path: Path) -> None:

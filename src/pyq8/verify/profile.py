@@ -11,6 +11,7 @@ from typing import Any
 from pyq8.model import load, save
 from pyq8.verify.child import run_alone
 from pyq8.verify.executed import find_executed, with_names
+from pyq8.verify.region_layers import find_names
 
 SLOWEST = 10
 """Nodes and operators that are printed; JSON has all."""
@@ -24,7 +25,8 @@ class NodeTime:
         name: in the file, or what ONNX Runtime calls a node that it made.
         op_type: the operator that ran.
         ms: milliseconds a call; the median over calls.
-        output: the first value that the file's node computes; "" for a node that ONNX Runtime made.
+        output: the first value that the file's node computes, of a region's layer its name; "" for a node that ONNX
+            Runtime made.
     """
 
     name: str
@@ -101,10 +103,10 @@ def profile_model(path: str, folder: str, **options: Any) -> Profile:
     nodes = [NodeTime(name, op_type, ms) for name, op_type, ms in answer["nodes"]]
     in_file = [node for graph in named.graphs() for node in graph]
     outputs = {node.name: node.outputs[0].name or "" for node in in_file if node.outputs}
-    origin = {runs.name: name for name, runs in find_executed(in_file, nodes).items()}
-    nodes = [
-        NodeTime(origin[n.name], n.op_type, n.ms, outputs[origin[n.name]]) if n.name in origin else n for n in nodes
-    ]
+    known = {runs.name: (name, outputs[name]) for name, runs in find_executed(in_file, nodes).items()}
+    layers = (name.partition(" ")[2] for names in find_names(file).values() for name in names)
+    known |= {name: (name, name) for name in layers if name}  # the node that it computes is in no file
+    nodes = [NodeTime(known[n.name][0], n.op_type, n.ms, known[n.name][1]) if n.name in known else n for n in nodes]
     nodes.sort(key=lambda node: -node.ms)
     return Profile(path, options["batch"], options["threads"], answer["calls"], tuple(nodes))
 

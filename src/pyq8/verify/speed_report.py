@@ -31,7 +31,7 @@ class SpeedRow:
         spread: (slowest - fastest round) / p50.
         load_ms: reading, optimizing and packing the model; the median over rounds.
         peak_rss_mib: the most memory of any round's process, interpreter and libraries included.
-        gops: G-operations an image, a multiply-add is two; None for OpenVINO and regions.
+        gops: G-operations an image, a multiply-add is two; None for OpenVINO.
         int8_peak_share: gops * images_per_s / the INT8 peak of that many threads; None for OpenVINO.
     """
 

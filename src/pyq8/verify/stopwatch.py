@@ -17,11 +17,13 @@ import numpy as np
 
 from pyq8 import cpu
 from pyq8.errors import ModelError, Pyq8Error
+from pyq8.kernels.region_record import record, recorded
 from pyq8.sessions import Optimize
 from pyq8.types import Feeds
 from pyq8.verify.inputs import Size, fit_feeds, make_inputs
 from pyq8.verify.operations import count_macs
 from pyq8.verify.peak import measure_peak
+from pyq8.verify.region_layers import find_names, split_regions
 from pyq8.verify.runners import OnnxRunner, Runner, is_openvino, open_runner
 from pyq8.verify.trace import read_trace
 
@@ -96,9 +98,12 @@ def examine(
     for batch in sorted(batches):
         inputs = _inputs(onnx, batch, size, feeds)
     onnx.prepare(inputs)
+    record(True)
     _try(path, inputs, onnx.run)
+    record(False)
     macs = count_macs(read_trace(onnx.session.end_profiling()))
-    return {"macs": None if macs is None else macs / max(batches)}
+    macs += sum(layer.macs for run in recorded() for layer in run)
+    return {"macs": macs / max(batches)}
 
 
 def profile(
@@ -113,9 +118,11 @@ def profile(
     runner = OnnxRunner(path, threads, optimize=optimize, profile=Path(folder) / "profile")
     inputs = _inputs(runner, batch, size, feeds)
     runner.prepare(inputs)
+    record(True)
     calls = len(_try(path, inputs, lambda: _time_calls(runner, seconds, most=PROFILED)))
+    record(False)
     times: dict[tuple[str, str], list[float]] = {}
-    for event in read_trace(runner.session.end_profiling()):
+    for event in split_regions(read_trace(runner.session.end_profiling()), recorded(), find_names(path)):
         if event.call >= WARMUP:
             times.setdefault((event.name, event.op_type), [0.0] * calls)[event.call - WARMUP] += event.ms
     return {"calls": calls, "nodes": [[name, op_type, median(ms)] for (name, op_type), ms in times.items()]}

@@ -8,6 +8,7 @@
 
 #include "isas8.h"
 #include "ort.h"
+#include "record.h"
 #include "region.h"
 
 namespace {
@@ -125,7 +126,10 @@ void compute(Kernel& kernel, ort::Context* context) {
     must(api, api.parallel(context, one, size_t(tasks), 0, &loop));
     if (loop.error) std::rethrow_exception(loop.error);
   };
-  kernel.region.run(inputs, allocate, threads);
+  if (!recording()) return kernel.region.run(inputs, allocate, threads);
+  std::vector<int64_t> nanoseconds(kernel.region.spec().layers.size());
+  kernel.region.profile(inputs, allocate, threads, nanoseconds.data());
+  record(nanoseconds, kernel.region.products(inputs));
 }
 
 const ort::Operator& region_operator() {

@@ -125,6 +125,26 @@ void Region::profile(const std::vector<Input>& inputs, const Allocate& allocate,
   }
 }
 
+std::vector<int64_t> Region::products(const std::vector<Input>& inputs) {
+  const std::shared_ptr<const Plan> plan = this->plan(inputs);
+  std::vector<int64_t> found;
+  for (const Layer& l : spec_.layers) {
+    if (l.kind != kConv && l.kind != kDepthwise) {
+      found.push_back(0);
+      continue;
+    }
+    const Tensor& x = spec_.tensors[size_t(l.x)];
+    if (l.mode == kToFloat && l.kind == kConv) {
+      found.push_back(plan->places[size_t(root_of(spec_, l.x))].n * l.more * l.r * l.s * x.channels / l.groups);
+      continue;
+    }
+    const Place& y = plan->places[size_t(root_of(spec_, l.y))];
+    const int64_t of_output = l.r * l.s * (l.kind == kDepthwise ? 1 : x.channels / l.groups);
+    found.push_back(y.n * y.h * y.w * spec_.tensors[size_t(l.y)].channels * of_output);
+  }
+  return found;
+}
+
 void Region::run_images(const std::vector<Input>& inputs, const std::vector<void*>& outputs, Buffer& buffer,
                         const Threads& threads, int64_t* nanoseconds) {
   const std::shared_ptr<const Plan> plan = this->plan(inputs);

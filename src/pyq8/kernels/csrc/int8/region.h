@@ -36,6 +36,9 @@ class Region {
   // As `run`, and the nanoseconds of every layer; of layers that run together, in the place of the first.
   void profile(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads, int64_t* nanoseconds);
 
+  // Multiply-adds of every layer.
+  std::vector<int64_t> products(const std::vector<Input>& inputs);
+
   const Spec& spec() const { return spec_; }
 
  private:
