@@ -36,6 +36,8 @@ def only_reader(value: ir.Value, shapes: bool = True) -> ir.Node | None:
     return use.node
 
 
+OUTSIDE = "pyq8.outside"
+"""Key of the metadata of an integer node in a model with regions: why no region computes it."""
 READS_SHAPE = ("Shape", "Size")
 """Operators that read no values."""
 

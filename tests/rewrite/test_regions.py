@@ -146,8 +146,46 @@ def test_images_of_any_size_and_number() -> None:
     case = quantized(model, Config(placement="all"), images((1, 8, 12, 12), (1, 8, 12, 12)))
     plain, regions = rewrite(model, case.plan, "qoperator"), rewrite(model, case.plan, "pyq8")
 
-    assert operators(regions) == ["Region", "QLinearAdd", "Region"]  # nobody knows that the sizes are the same
+    assert operators(regions) == ["Region"]
     check_same(plain, regions, images((1, 8, 9, 15), (3, 8, 12, 12), (2, 8, 1, 1), (5, 8, 3, 40), (1, 8, 9, 15)))
+
+
+SUMS = {
+    "a shortcut with a stride": (
+        f"{HEAD} [c] c = Conv<strides = [2, 2], pads = [1, 1, 1, 1]>(a, w2) [s] s = Conv<strides = [2, 2]>(a, w3) "
+        "[e] y = Add(c, s)",
+        1,
+    ),
+    "dilation": (f"{HEAD} [c] c = Conv<dilations = [2, 2], pads = [2, 2, 2, 2]>(a, w2) [e] y = Add(c, a)", 1),
+    "a gate": (
+        f"{HEAD} [g] g = GlobalAveragePool(a) [s] s = Sigmoid(g) [m] m = Mul(a, s) [c] c = {CONV}(m, w2) "
+        "[e] y = Add(c, a)",
+        1,
+    ),
+    "equal for even sizes only": (
+        f"{HEAD} [c] c = Conv<strides = [2, 2], pads = [1, 1, 1, 1]>(a, w2) "
+        "[s] s = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(a) [e] y = Add(c, s) [d] z = Conv(y, w3)",
+        2,
+    ),
+    "ceil": (
+        f"{HEAD} [c] c = Conv<strides = [2, 2], pads = [1, 1, 1, 1]>(a, w2) "
+        "[s] s = MaxPool<kernel_shape = [1, 1], strides = [2, 2], ceil_mode = 1>(a) [e] y = Add(c, s) "
+        "[d] z = Conv(y, w3)",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_a_sum_of_images_of_open_size(name: str) -> None:
+    body, regions = SUMS[name]
+    outputs = "float[N, 16, I, J] y" + (", float[N, 16, K, L] z" if "z =" in body else "")
+    model = graph(body, {"w3": KERNEL}, outputs, size="H, W")
+    case = quantized(model, Config(placement="all"), images((1, 8, 12, 12)))
+    plain, made = rewrite(model, case.plan, "qoperator"), rewrite(model, case.plan, "pyq8")
+
+    assert operators(made).count("Region") == regions
+    check_same(plain, made, images((1, 8, 8, 16), (2, 8, 4, 12)))
 
 
 def test_outputs_inside_of_a_region_and_what_nobody_reads() -> None:

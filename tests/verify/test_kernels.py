@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from pyq8 import kernels
 from pyq8.rewrite import rewrite
 from pyq8.types import Config
 from pyq8.verify.kernels import KernelReport, KernelRow, find_kernels
@@ -55,6 +56,20 @@ def test_the_counts() -> None:
         assert str(report) == "2/3 convolutions on INT8 kernels, 1 on the fast path"
         assert report.reasons() == {"excluded by 'three'": 1}
         assert KernelReport.from_json(json.loads(json.dumps(report.to_json()))) == report
+
+
+@pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")
+def test_why_no_region_computes_an_integer_node() -> None:
+    text = """g (float[N, 16, 9, 9] x) => (float[N, C, H, W] y) {
+        [one] a = Conv(x, w1)  [g] g = GlobalAveragePool(a)  [gate] b = Mul(g, a)  [two] y = Conv(b, w1)
+    }"""
+    case = quantized(parse(text, {"w1": (16, 16, 3, 3)}), Config(placement="all"))
+
+    rows = find_kernels(rewrite(case.model, case.plan, "pyq8")).rows
+
+    assert {r.node: r.reason for r in rows if r.int8 and r.kernel != "pyq8.Region"} == {
+        "gate": "outside of the regions: its images may differ in size"
+    }
 
 
 def test_an_fp32_convolution_is_found_behind_what_was_folded_into_it() -> None:

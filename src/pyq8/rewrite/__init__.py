@@ -8,6 +8,7 @@ import numpy as np
 
 from pyq8 import kernels
 from pyq8.errors import UsageError
+from pyq8.graph_edit import OUTSIDE
 from pyq8.ops import OpRule, SameAs, Stored, find_rule
 from pyq8.registry import Registry
 from pyq8.rewrite import qdq, qoperator
@@ -85,7 +86,9 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
         graph.opset_imports["com.microsoft"] = 1
     common.RemoveUnusedNodesPass()(model)
     if format == REGIONS:
-        fuse(model)
+        left = fuse(model)
+        for node in (n for n in graph if n.name in left):
+            node.metadata_props[OUTSIDE] = left[node.name or ""]
     return model
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyq8.graph_edit import OUTSIDE
 from pyq8.ops.fast_path import missed_condition
 from pyq8.verify.executed import find_executed, with_names
 
@@ -49,7 +50,7 @@ class KernelRow:
         kernel: the operator that runs, with its domain; "" where it was fused into another or folded.
         int8: whether integers are computed or moved.
         fast: for a convolution in INT8, whether it is on MLAS's fast path; None for all others.
-        reason: why it is FP32, or which condition of the fast path it misses.
+        reason: why it is FP32, which condition of the fast path it misses, or why no region computes it.
     """
 
     node: str
@@ -168,10 +169,12 @@ def _row(
     moved = any(o in integer for o in runs.output)
     if runs.op_type not in INT8_KERNELS and not moved:
         return KernelRow(name, node.op_type, kernel, False, None, planned or _fp32_reason(node))
+    outside = node.metadata_props.get(OUTSIDE, "")
+    outside = outside and f"outside of the regions: {outside}"
     if runs.op_type != "QLinearConv":
-        return KernelRow(name, node.op_type, kernel, True, None, "")
+        return KernelRow(name, node.op_type, kernel, True, None, outside)
     missed = slow_reason(runs, initializers)
-    return KernelRow(name, node.op_type, kernel, True, not missed, missed)
+    return KernelRow(name, node.op_type, kernel, True, not missed, missed or outside)
 
 
 def _fp32_reason(node: ir.Node) -> str:

@@ -12,6 +12,7 @@ from pyq8.rewrite.region.heads import leave_channels_last
 from pyq8.rewrite.region.match import looked_through, obstacle
 from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
 from pyq8.rewrite.region.normalize import join_normalization
+from pyq8.rewrite.region.sizes import name_sizes
 from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE
 
 
@@ -35,6 +36,7 @@ def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
         join_normalization(node)
         leave_channels_last(node)
     common.RemoveUnusedNodesPass()(model)
+    name_sizes(graph)
     obstacles = {node: obstacle(node) for node in graph}
     left: dict[str, str] = {}
     regions = _alone(graph, obstacles) if alone else _regions(graph, obstacles)
