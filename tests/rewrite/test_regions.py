@@ -37,6 +37,7 @@ INSIDE: dict[str, tuple[str, Weights]] = {
     ),
     "AveragePool, ceil": ("b = AveragePool<kernel_shape = [2, 2], strides = [3, 3], ceil_mode = 1>(a)", {}),
     "gate": ("g = GlobalAveragePool(a) [s] s = Sigmoid(g) [t] b = Mul(a, s)", {}),
+    "gate on the left": ("g = GlobalAveragePool(a) [s] s = Sigmoid(g) [t] b = Mul(s, a)", {}),
     "Mul": ("s = Sigmoid(a) [t] b = Mul(a, s)", {}),
     "LeakyRelu": ("b = LeakyRelu<alpha = 0.2>(a)", {}),
     "residual": (f"c = {CONV}(a, w2, b2) [t] b = Add(a, c)", {}),
@@ -67,7 +68,6 @@ OUTSIDE: dict[str, tuple[str, Weights, int]] = {
     "Resize": ("b = Resize(a, , sizes)", {"sizes": np.array([1, 1, 2, 2], np.float32)}, 2),
     "Softmax": ("b = Softmax<axis = 1>(a)", {}, 2),
     "Tanh": ("b = Tanh(a)", {}, 2),
-    "gate on the left": ("g = GlobalAveragePool(a) [t] b = Mul(g, a)", {}, 2),
     "auto_pad": ('b = Conv<auto_pad = "SAME_UPPER">(a, w2)', {}, 2),
 }
 HEAD = "[conv1] a = Conv<pads = [1, 1, 1, 1]>(x, w1, b1)"

@@ -61,14 +61,14 @@ def test_the_counts() -> None:
 @pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")
 def test_why_no_region_computes_an_integer_node() -> None:
     text = """g (float[N, 16, 9, 9] x) => (float[N, C, H, W] y) {
-        [one] a = Conv(x, w1)  [g] g = GlobalAveragePool(a)  [gate] b = Mul(g, a)  [two] y = Conv(b, w1)
+        [one] a = Conv(x, w1)  [same] b = Conv<auto_pad = "SAME_UPPER">(a, w1)  [two] y = Conv(b, w1)
     }"""
     case = quantized(parse(text, {"w1": (16, 16, 3, 3)}), Config(placement="all"))
 
     rows = find_kernels(rewrite(case.model, case.plan, "pyq8")).rows
 
     assert {r.node: r.reason for r in rows if r.int8 and r.kernel != "pyq8.Region"} == {
-        "gate": "outside of the regions: its images may differ in size"
+        "same": "outside of the regions: auto_pad SAME_UPPER"
     }
 
 

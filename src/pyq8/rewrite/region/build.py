@@ -10,7 +10,7 @@ import onnx_ir as ir
 from pyq8 import affine
 from pyq8.graph_edit import constant, static_int, static_ints
 from pyq8.rewrite.region.match import looked_through
-from pyq8.rewrite.region.nodes import is_bytes, qparams, rank, size
+from pyq8.rewrite.region.nodes import is_bytes, is_pixel, qparams, rank, size
 from pyq8.rewrite.region.patterns import find_sums
 from pyq8.rewrite.region.products import convolution, product, sum_numbers
 from pyq8.rewrite.region.spec import CEIL, COUNT_ALL, Kind, Layer, Sink, Source, window
@@ -83,7 +83,10 @@ def _pool(region: RegionTensors, node: ir.Node) -> None:
 
 def _pair(region: RegionTensors, node: ir.Node) -> None:
     (a_scale, _), (b_scale, _), (y_scale, y_zero) = (qparams(node, i) for i in (1, 4, 6))
-    a, b = region.read(node.inputs[0]), region.read(node.inputs[3])
+    left, right = node.inputs[0], node.inputs[3]
+    if node.op_type == "QLinearMul" and is_pixel(left) and not is_pixel(right):
+        left, right = right, left
+    a, b = region.read(left), region.read(right)
     y = region.new(node.outputs[0], region.channels(a), y_zero)
     if node.op_type == "QLinearAdd":
         region.layer(Layer(Kind.ADD, a, b, y, scale=sum_numbers(region, node)), node)

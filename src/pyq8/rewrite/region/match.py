@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.graph_edit import constant, static_int
-from pyq8.rewrite.region.nodes import data, is_bytes, qparams, rank, size, zeros_agree
+from pyq8.rewrite.region.nodes import data, is_bytes, is_pixel, qparams, rank, size, zeros_agree
 from pyq8.rewrite.region.sizes import known
 from pyq8.rewrite.region.spec import DOMAIN, MOST_PRODUCTS, MOST_RESULT, MOST_SCALE
 from pyq8.types import Array
@@ -194,7 +194,7 @@ def _pair(node: ir.Node) -> str:
     if a.shape is None or b.shape is None or a.shape[0] != b.shape[0]:
         return "it may spread images"
     if rank(a) == 4 and any(size(a, i) != size(b, i) or not size(a, i) for i in (2, 3)):
-        one = node.op_type == "QLinearMul" and 1 == size(b, 2) == size(b, 3)
+        one = node.op_type == "QLinearMul" and (is_pixel(a) or is_pixel(b))
         both = list(a.shape)[2:] == list(b.shape)[2:] and all(known(dim) for dim in list(a.shape)[2:])
         return "" if one or both else "its images may differ in size"
     return ""

@@ -23,6 +23,11 @@ def size(value: ir.Value | None, axis: int) -> int:
     return dim if isinstance(dim, int) else 0
 
 
+def is_pixel(value: ir.Value | None) -> bool:
+    """Whether it is an image of one pixel."""
+    return rank(value) == 4 and size(value, 2) == size(value, 3) == 1
+
+
 def is_bytes(value: ir.Value | None) -> bool:
     """Whether it holds uint8."""
     return value is not None and value.dtype == ir.DataType.UINT8

@@ -14,21 +14,30 @@ SLIDES = {"QLinearConv", "MaxPool", "QLinearAveragePool"}
 
 
 def name_sizes(graph: ir.Graph) -> None:
-    """Write into the shapes of a graph what follows from the sizes of its inputs, for axes 2 and 3.
+    """Write into the shapes of a graph what follows from the sizes of its inputs and weights.
 
-    Size n becomes (n + pads - dilation * (kernel - 1) - 1) // stride + 1: that text is the name of an open one.
+    A height or width n becomes (n + pads - dilation * (kernel - 1) - 1) // stride + 1: that text is an open one's name.
     """
     for node in graph:
-        for axis in (2, 3):
-            found = _size(node, axis)
-            y = node.outputs[0]
-            if found is not None and rank(y) == 4 and y.shape is not None and not isinstance(y.shape[axis], int):
+        y = node.outputs[0]
+        if rank(y) != 4 or y.shape is None:
+            continue
+        for axis in (1, 2, 3):
+            found = _size(node, axis) if axis > 1 else _channels(node)
+            named = y.is_graph_output() and known(y.shape[axis]) and not isinstance(found, int)
+            if found is not None and not named and not isinstance(y.shape[axis], int):
                 y.shape[axis] = found
 
 
 def known(dim: int | ir.SymbolicDim) -> bool:
     """Whether it has a number or a name."""
     return isinstance(dim, int) or dim.value is not None
+
+
+def _channels(node: ir.Node) -> int | None:
+    """Of what a convolution computes."""
+    weight = constant(node.inputs[3]) if node.op_type == "QLinearConv" else None
+    return None if weight is None else int(weight.shape[0])
 
 
 def _size(node: ir.Node, axis: int) -> ir.SymbolicDim | int | None:
