@@ -241,6 +241,27 @@ def test_memory_does_not_grow_with_the_batch(model: Path) -> None:
     assert int(python(LARGE, model)) < allowed
 
 
+LEFT = """
+import sys
+import numpy as np
+import pyq8
+from tests.kernels.int8.test_custom_operator import X
+small, large = (pyq8.session(sys.argv[1], threads=2, spin=False) for _ in range(2))
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+small.run(None, {"x": X})
+before = resident()
+large.run(None, {"x": np.zeros((1, 8, 1200, 1200), np.float32)})
+del large
+print(resident() - before)
+"""
+
+
+def test_memory_of_a_large_image_goes_with_its_session(model: Path) -> None:
+    allowed = 256 << 20 if "PYQ8_KERNELS" in os.environ else 8 << 20  # the region alone has about 50 MiB
+    assert int(python(LEFT, model)) < allowed
+
+
 RUN = """
 import sys
 import pyq8

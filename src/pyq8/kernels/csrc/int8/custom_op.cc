@@ -1,5 +1,6 @@
 // `Region` of the domain "pyq8" for ONNX Runtime: SessionOptions.register_custom_ops_library of this library.
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
@@ -60,8 +61,11 @@ Input input_of(const ort::Api& api, const ort::Value* value, int* type) {
 struct Kernel {
   const ort::Api& api;
   Region region;
-  int threads;
+  // Of the session: as many as took part in the run before. The interface does not tell.
+  std::atomic<int> threads;
 };
+
+int cores() { return std::max(1, int(std::thread::hardware_concurrency())); }
 
 // The constants are the first input. The runtime keeps a constant as long as the session.
 Kernel* make(const ort::Api& api, const ort::KernelInfo* info) {
@@ -77,7 +81,7 @@ Kernel* make(const ort::Api& api, const ort::KernelInfo* info) {
   if (type != ort::kUint8 || blob.shape.size() != 1) throw Error("its constants are not uint8 of one dimension");
   Spec spec(tensors.data(), int64_t(tensors.size()), layers.data(), int64_t(layers.size()),
             static_cast<const uint8_t*>(blob.data), blob.shape[0]);
-  return new Kernel{api, Region(*isa, std::move(spec)), std::max(1, int(std::thread::hardware_concurrency()))};
+  return new Kernel{api, Region(*isa, std::move(spec)), cores()};
 }
 
 void compute(Kernel& kernel, ort::Context* context) {
@@ -107,15 +111,22 @@ void compute(Kernel& kernel, ort::Context* context) {
   };
   Threads threads;
   threads.count = kernel.threads;
+  static std::atomic<uint64_t> runs{0};
+  const uint64_t run = ++runs;
+  std::atomic<int> seen{0};
   threads.run = [&](int64_t tasks, const std::function<void(int64_t)>& f) {
     // The runtime's threads know no exceptions.
     struct Loop {
       const std::function<void(int64_t)>& f;
+      const uint64_t run;
+      std::atomic<int>& seen;
       std::mutex mutex;
       std::exception_ptr error;
-    } loop{f, {}, {}};
+    } loop{f, run, seen, {}, {}};
     const auto one = [](void* data, size_t task) {
       Loop& self = *static_cast<Loop*>(data);
+      thread_local uint64_t latest = 0;
+      if (latest != self.run) latest = self.run, ++self.seen;
       try {
         self.f(int64_t(task));
       } catch (...) {
@@ -126,10 +137,14 @@ void compute(Kernel& kernel, ort::Context* context) {
     must(api, api.parallel(context, one, size_t(tasks), 0, &loop));
     if (loop.error) std::rethrow_exception(loop.error);
   };
-  if (!recording()) return kernel.region.run(inputs, allocate, threads);
-  std::vector<int64_t> nanoseconds(kernel.region.spec().layers.size());
-  kernel.region.profile(inputs, allocate, threads, nanoseconds.data());
-  record(nanoseconds, kernel.region.products(inputs));
+  if (recording()) {
+    std::vector<int64_t> nanoseconds(kernel.region.spec().layers.size());
+    kernel.region.profile(inputs, allocate, threads, nanoseconds.data());
+    record(nanoseconds, kernel.region.products(inputs));
+  } else {
+    kernel.region.run(inputs, allocate, threads);
+  }
+  kernel.threads = std::clamp(seen.load(), 1, cores());
 }
 
 const ort::Operator& region_operator() {

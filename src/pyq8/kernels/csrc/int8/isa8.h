@@ -73,6 +73,13 @@ struct Normalized {
   int zero_x, zero_y;
 };
 
+// y = sum of (tap - zero_x) * scale_x, tap by tap, / count / scale_y + zero_y, rounded and saturated: what ONNX Runtime's
+// QLinearAveragePool computes.
+struct Average {
+  int zero_x, zero_y;
+  float scale_x, scale_y, count;
+};
+
 // Pixels of a pool: taps[n] of them, each `channels` bytes.
 using PoolFunction = void (*)(const uint8_t* const* taps, int64_t n, int64_t channels, uint8_t* y);
 // sums[c] += of n pixels `row` bytes apart.
@@ -84,6 +91,7 @@ struct Isa {
   const TileFunction* tiles[kMostBlocks + 1];
   void (*depthwise)(const Depthwise&);
   PoolFunction maximum;
+  void (*average)(const uint8_t* const* taps, int64_t n, int64_t channels, const Average& how, uint8_t* y);
   SumFunction sum;
   // y = round(sums * scale) + zero, saturated.
   void (*requantize)(const int32_t* sums, int64_t n, float scale, int zero, uint8_t* y);

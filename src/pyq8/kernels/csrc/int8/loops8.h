@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -45,24 +46,47 @@ inline void depthwise8_plain(const pyq8::int8::Depthwise& d) {
   }
 }
 
-inline void maximum_plain(const uint8_t* const* taps, int64_t n, int64_t channels, uint8_t* y) {
-  constexpr int64_t kSome = 64;
+template <int N>
+inline void maximum_some(const uint8_t* const* taps, int64_t n, int64_t c, uint8_t* y) {
+  uint8_t most[N];
+  for (int k = 0; k < N; ++k) most[k] = taps[0][c + k];
+  for (int64_t t = 1; t < n; ++t) {
+    const uint8_t* x = taps[t] + c;
+    for (int k = 0; k < N; ++k) most[k] = most[k] > x[k] ? most[k] : x[k];
+    asm volatile("");
+  }
+  for (int k = 0; k < N; ++k) y[c + k] = most[k];
+}
+
+template <int N>
+inline void average_some(const uint8_t* const* taps, int64_t n, int64_t c, const pyq8::int8::Average& how, uint8_t* y) {
+  const int zero = how.zero_x;
+  const float scale = how.scale_x, count = how.count, scale_y = how.scale_y, zero_y = float(how.zero_y);
+  float sums[N] = {};
+  for (int64_t t = 0; t < n; ++t) {
+    const uint8_t* x = taps[t] + c;
+    for (int k = 0; k < N; ++k) sums[k] += scale * float(int(x[k]) - zero);
+    asm volatile("");
+  }
+  for (int k = 0; k < N; ++k) y[c + k] = to_byte(sums[k] / count / scale_y + zero_y, 0);
+}
+
+// f(size, channel) for pieces of a pixel; the last of 16 overlaps the one before.
+template <class F>
+inline void pieces(int64_t channels, F f) {
   int64_t c = 0;
-  for (; c + kSome <= channels; c += kSome) {
-    uint8_t most[kSome];
-    for (int k = 0; k < kSome; ++k) most[k] = taps[0][c + k];
-    for (int64_t t = 1; t < n; ++t) {
-      const uint8_t* x = taps[t] + c;
-      for (int k = 0; k < kSome; ++k) most[k] = most[k] > x[k] ? most[k] : x[k];
-      asm volatile("");
-    }
-    for (int k = 0; k < kSome; ++k) y[c + k] = most[k];
-  }
-  for (; c < channels; ++c) {
-    uint8_t most = taps[0][c];
-    for (int64_t t = 1; t < n; ++t) most = most > taps[t][c] ? most : taps[t][c];
-    y[c] = most;
-  }
+  for (; c + 64 <= channels; c += 64) f(std::integral_constant<int, 64>{}, c);
+  for (; c + 16 <= channels; c += 16) f(std::integral_constant<int, 16>{}, c);
+  if (c < channels && channels >= 16) return f(std::integral_constant<int, 16>{}, channels - 16);
+  for (; c < channels; ++c) f(std::integral_constant<int, 1>{}, c);
+}
+
+inline void maximum_plain(const uint8_t* const* taps, int64_t n, int64_t channels, uint8_t* y) {
+  pieces(channels, [=](auto size, int64_t c) { maximum_some<decltype(size)::value>(taps, n, c, y); });
+}
+
+inline void average_plain(const uint8_t* const* taps, int64_t n, int64_t channels, const pyq8::int8::Average& how, uint8_t* y) {
+  pieces(channels, [=, &how](auto size, int64_t c) { average_some<decltype(size)::value>(taps, n, c, how, y); });
 }
 
 inline void sum_plain(const uint8_t* x, int64_t row, int64_t n, int64_t channels, int32_t* sums) {

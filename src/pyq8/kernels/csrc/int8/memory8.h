@@ -36,6 +36,12 @@ class Memory {
     std::unique_ptr<Buffer> buffer_;
   };
 
+  // Gives back what nobody uses now.
+  void shrink() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    free_.clear();
+  }
+
  private:
   std::unique_ptr<Buffer> take() {
     const std::lock_guard<std::mutex> guard(mutex_);

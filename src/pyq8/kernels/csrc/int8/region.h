@@ -29,6 +29,9 @@ using Allocate = std::function<void*(int64_t output, const Shape& shape)>;
 class Region {
  public:
   Region(const Isa& isa, Spec spec) : isa_(isa), spec_(std::move(spec)) {}
+  ~Region() { memory_->shrink(); }
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
 
   // Any number of threads may call it at once.
   void run(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads);

@@ -1,7 +1,6 @@
 // Pools, operators on single values, and the ways in and out.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 
 #include "region.h"
@@ -18,23 +17,6 @@ Span inside(int64_t at, int64_t size, int64_t kernel, int64_t dilation) {
   const int64_t first = at < 0 ? std::min(kernel, (-at + dilation - 1) / dilation) : 0;
   const int64_t last = at >= size ? 0 : std::min(kernel, (size - at + dilation - 1) / dilation);
   return {first, std::max(first, last)};
-}
-
-// What ONNX Runtime's QLinearAveragePool computes: a sum of reals, rounded with the zero point.
-void average(const std::vector<const uint8_t*>& taps, int64_t channels, int zero_x, float scale_x, float count,
-             float scale_y, float zero_y, uint8_t* y) {
-  constexpr int64_t kSome = 64;
-  for (int64_t first = 0; first < channels; first += kSome) {
-    const int64_t n = std::min(kSome, channels - first);
-    float sums[kSome] = {};
-    for (const uint8_t* tap : taps) {
-      for (int64_t c = 0; c < n; ++c) sums[c] += scale_x * float(int(tap[first + c]) - zero_x);
-    }
-    for (int64_t c = 0; c < n; ++c) {
-      const float value = std::min(std::max(sums[c] / count / scale_y + zero_y, 0.0f), 255.0f);
-      y[first + c] = uint8_t(int(std::nearbyint(value)));
-    }
-  }
 }
 
 }  // namespace
@@ -73,7 +55,7 @@ std::unique_ptr<Work> pool(const Run& run, const Layer& l) {
       }
       const int64_t count = l.mode & kCountAll ? r * s : std::max<int64_t>(1, int64_t(taps.size()));
       if (l.r) {
-        average(taps, channels, zero_x, scales[0], float(count), scales[1], float(zero), pixel);
+        run.isa.average(taps.data(), int64_t(taps.size()), channels, {zero_x, zero, scales[0], scales[1], float(count)}, pixel);
         continue;
       }
       sums.assign(size_t(channels), int32_t(-zero_x * int64_t(taps.size())));
@@ -83,48 +65,66 @@ std::unique_ptr<Work> pool(const Run& run, const Layer& l) {
   });
 }
 
-std::unique_ptr<Work> elementwise(const Run& run, const Layer& l) {
+namespace {
+
+// Calls f(from, other, to, n) for every pixel; with `whole_rows` once a row, where no other channels lie between its
+// pixels. `other`, if there is one, has as many pixels as x, or one for all.
+template <class F>
+std::unique_ptr<Work> by_pixels(const Run& run, const Layer& l, bool whole_rows, F f) {
   const Place &x = run.place(l.x), &y = run.place(l.y);
+  const Place& other = l.other >= 0 ? run.place(l.other) : x;
   const int64_t channels = run.spec.tensors[size_t(l.x)].channels;
-  const int zero = int(run.spec.tensors[size_t(l.y)].zero);
-  const uint8_t* const a = run.pixels(l.x);
+  const uint8_t *const a = run.pixels(l.x), *const b = l.other >= 0 ? run.pixels(l.other) : nullptr;
   uint8_t* const to = run.pixels(l.y);
+  const bool spread = b && other.h == 1 && other.w == 1 && y.h * y.w > 1;
+  const bool dense = whole_rows && x.channels == channels && y.channels == channels && (spread || !b || other.channels == channels);
+  const int64_t bytes = x.row() + y.row() + (b ? other.row() : 0);
+  return row_work(y, bytes, [=, &x, &y, &other](int64_t image, int64_t row) {
+    const uint8_t* from = a + image * x.image() + row * x.row();
+    const uint8_t* with = b ? b + image * other.image() + (spread ? 0 : row * other.row()) : nullptr;
+    uint8_t* pixels = to + image * y.image() + row * y.row();
+    if (!dense) {
+      for (int64_t col = 0; col < y.w; ++col) {
+        f(from + col * x.channels, with && !spread ? with + col * other.channels : with, pixels + col * y.channels, channels);
+      }
+      return;
+    }
+    std::vector<uint8_t> repeated;
+    if (spread) {
+      repeated.resize(size_t(y.w * channels));
+      for (int64_t col = 0; col < y.w; ++col) std::memcpy(repeated.data() + col * channels, with, size_t(channels));
+      with = repeated.data();
+    }
+    f(from, with, pixels, y.w * channels);
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Work> elementwise(const Run& run, const Layer& l) {
+  const auto zero = [&](int64_t tensor) { return int(run.spec.tensors[size_t(tensor)].zero); };
+  const Isa& isa = run.isa;
   if (l.kind == kTable) {
     const uint8_t* const table = run.spec.blob + l.weight;
-    return row_work(y, x.row() + y.row(), [=, &x, &y](int64_t image, int64_t row) {
-      for (int64_t col = 0; col < y.w; ++col) {
-        const uint8_t* from = a + image * x.image() + row * x.row() + col * x.channels;
-        uint8_t* pixel = to + image * y.image() + row * y.row() + col * y.channels;
-        for (int64_t c = 0; c < channels; ++c) pixel[c] = table[from[c]];
-      }
+    return by_pixels(run, l, true, [=](const uint8_t* x, const uint8_t*, uint8_t* y, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) y[i] = table[x[i]];
     });
   }
+  const float* const f = run.spec.floats(l.scale);
   if (l.kind == kNormalize) {
-    const float* const f = run.spec.floats(l.scale);
-    const Normalized how = {run.spec.floats(l.weight), f[0], f[1], f[2], int(run.spec.tensors[size_t(l.x)].zero), zero};
-    return row_work(y, x.row() + y.row(), [=, &run, &x, &y](int64_t image, int64_t row) {
-      for (int64_t col = 0; col < y.w; ++col) {
-        const uint8_t* from = a + image * x.image() + row * x.row() + col * x.channels;
-        run.isa.normalize(from, channels, how, to + image * y.image() + row * y.row() + col * y.channels);
-      }
+    const Normalized how = {run.spec.floats(l.weight), f[0], f[1], f[2], zero(l.x), zero(l.y)};
+    return by_pixels(run, l, false, [=, &isa](const uint8_t* x, const uint8_t*, uint8_t* y, int64_t n) {
+      isa.normalize(x, n, how, y);
     });
   }
-  const Place& other = run.place(l.other);
-  const uint8_t* const b = run.pixels(l.other);
-  const std::array<int, 2> zeros = {int(run.spec.tensors[size_t(l.x)].zero), int(run.spec.tensors[size_t(l.other)].zero)};
-  const float* const scales = run.spec.floats(l.scale);
-  const bool spread = other.h == 1 && other.w == 1 && l.kind == kMultiply;
-  return row_work(y, x.row() + other.row() + y.row(), [=, &run, &l, &x, &y, &other](int64_t image, int64_t row) {
-    for (int64_t col = 0; col < y.w; ++col) {
-      const uint8_t* left = a + image * x.image() + row * x.row() + col * x.channels;
-      const uint8_t* right = b + image * other.image() + (spread ? 0 : row * other.row() + col * other.channels);
-      uint8_t* pixel = to + image * y.image() + row * y.row() + col * y.channels;
-      if (l.kind == kAdd) {
-        run.isa.add(left, right, channels, sum_of(scales), pixel);
-      } else {
-        run.isa.multiply(left, right, channels, *scales, zeros.data(), zero, pixel);
-      }
-    }
+  if (l.kind == kAdd) {
+    return by_pixels(run, l, true, [=, &isa](const uint8_t* x, const uint8_t* other, uint8_t* y, int64_t n) {
+      isa.add(x, other, n, sum_of(f), y);
+    });
+  }
+  const std::array<int, 2> zeros = {zero(l.x), zero(l.other)};
+  return by_pixels(run, l, true, [=, &isa, to = zero(l.y)](const uint8_t* x, const uint8_t* other, uint8_t* y, int64_t n) {
+    isa.multiply(x, other, n, *f, zeros.data(), to, y);
   });
 }
 
