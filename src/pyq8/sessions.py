@@ -106,7 +106,7 @@ def session(
         raise
     except Exception as error:  # its exceptions share no base but this
         if "pyq8:Region" in str(error):
-            found = _fallback(source)
+            found = find_fallback(source)
             why = f"{name}: made with --format pyq8, which needs pyq8's kernels: {library.load()[1]}"
             if found is None:
                 raise ModelError(f"{why}; or quantize it with --fallback FILE") from error
@@ -116,7 +116,7 @@ def session(
         raise ModelError(f"{name}: onnxruntime cannot load it: {_one_line(error)}") from error
 
 
-def _fallback(source: str | bytes) -> Path | None:
+def find_fallback(source: str | bytes | os.PathLike[str]) -> Path | None:
     """The QDQ twin that a model file names, if it is there."""
     if isinstance(source, bytes):
         return None

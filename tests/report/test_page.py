@@ -131,6 +131,12 @@ def test_what_is_missing_is_said(browser: Browser, document: Document, page_file
             assert "the reason stands here" in page.locator(f"#{section}").inner_text()
 
 
+def test_a_network_whose_nodes_have_no_names_says_so(browser: Browser, document: Document, page_file: Path) -> None:
+    document = replace(document, network=replace(document.network, blocks=()))
+    with shown(browser, page_file, render(document)) as page:
+        assert "No node of it is known by name" in page.locator("#network").inner_text()
+
+
 def test_names_cannot_break_the_page(browser: Browser, document: Document, page_file: Path) -> None:
     with shown(browser, page_file, render(replace(document, classes=("<script>alert(1)</script>",) * 10))) as page:
         assert page.locator("script").count() == 0

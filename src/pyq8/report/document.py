@@ -40,7 +40,7 @@ class Document:
         speed: of both models.
         network: node by node.
         sqnr: layer by layer; None where it was not measured.
-        layers: why nothing is known of the model's inside; None where it is.
+        layers: why nothing, or not all, is known of the model's inside; None where it is.
         range_images: how many images the histograms are of.
         observer: that chose the ranges; "" where unknown.
         ranges: of the activations.

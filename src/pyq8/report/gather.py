@@ -96,13 +96,16 @@ def gather(
     )
     watcher = Watcher(loader.preprocess, read_detector(detector) if detector else None)
     verdict = api.check(fp32, int8, loader, metric=asked, progress=progress, watch=watcher, **limits)
-    inside = inside_of_result(result) if result is not None else look_inside(original, quantized, loader, progress)
+    inside = (
+        inside_of_result(result) if result is not None else look_inside(original, int8, quantized, loader, progress)
+    )
     known = inside if isinstance(inside, Inside) else None
     sqnr = {row.tensor: row.sqnr for row in known.layers.rows} if known and known.layers else {}
     speed = time_both(fp32, int8, original, quantized, loader, timing or Timing(), progress)
     times = speed.comparisons[0] if isinstance(speed, SpeedReport) and speed.comparisons else None
-    why = inside if isinstance(inside, Missing) else None
+    why = inside if isinstance(inside, Missing) else inside.hidden
     unit, limit = _limit(verdict, asked, limits)
+    weights = find_weights(known.prepared, known.plan) if known else ()
     ranges = compare_ranges(known.calibration.stats, known.plan, sqnr) if known else ()
     return Document(
         made=made,
@@ -113,13 +116,13 @@ def gather(
         limit=limit,
         sizes=(model_bytes(fp32, original), model_bytes(int8, quantized)),
         speed=speed,
-        network=find_network(quantized, verdict.report.kernels, sqnr, times),
+        network=find_network(quantized, verdict.report.kernels, sqnr, times, known.plain if known else None),
         sqnr=known.layers if known else None,
         layers=why,
         range_images=known.calibration.samples if known else 0,
         observer=quantized.metadata_props.get("pyq8.observer", ""),
         ranges=ranges or why or Missing("no histograms were kept: the observer needs only the ends of the values"),
-        weights=find_weights(known.prepared, known.plan) if known else why or (),
+        weights=weights or why or Missing("no node has INT8 weights"),
         worst=watcher.worst(),
         passes=known.passes if known else (),
         settings=_settings(quantized),

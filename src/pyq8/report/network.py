@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pyq8.graph_edit import reads
 from pyq8.report.lanes import Row, lay_out
+from pyq8.report.steps import find_steps
 from pyq8.verify.comparison import Comparison
 from pyq8.verify.executed import with_names
 from pyq8.verify.kernels import KernelReport, KernelRow
@@ -24,11 +24,11 @@ MARKED = 3
 
 @dataclass(frozen=True)
 class Line:
-    """One node of the quantized file.
+    """One node of the quantized file, or of a region in it.
 
     Args:
         kernel: see `pyq8.verify.kernels`.
-        tensor: that it writes; its name without "_quantized".
+        tensor: that it writes; its name without "_quantized", "" where it is not known.
         shape: of that tensor, as far as it is known; "" where it is not.
         row: its place beside the others.
         sqnr: of what it writes as integers, dB; None where it does not, or only moves values.
@@ -87,34 +87,40 @@ class Network:
 
 
 def find_network(
-    quantized: ir.Model, kernels: KernelReport, sqnr: Mapping[str, float], times: Comparison | None
+    quantized: ir.Model,
+    kernels: KernelReport,
+    sqnr: Mapping[str, float],
+    times: Comparison | None,
+    plain: ir.Model | None = None,
 ) -> Network:
-    """Lines in graph order; Q and DQ are no nodes but the form of others.
+    """Lines in graph order, those of a region in its place; Q and DQ are no nodes but the form of others.
 
     Args:
         quantized: the model.
         kernels: of it.
         sqnr: tensor -> dB.
         times: of both models.
+        plain: has the nodes of regions, under their names, and the tensors that they write.
     """
     model = with_names(quantized)
     known = {row.node: row for row in kernels.rows}
-    nodes = [node for node in model.graph if node.name in known]
-    index = {node: i for i, node in enumerate(nodes)}
-    rows = lay_out([_sources(node, index) for node in nodes])
+    inside = {node.name or "": node for node in plain.graph} if plain is not None else {}
+    steps = find_steps(model.graph, known)
+    rows = lay_out([sorted(step.reads) for step in steps])
     ours = {node.name: node.ms for node in times.other.nodes if node.output} if times else {}
     theirs = {after.name: before.ms for before, after in times.nodes} if times else {}
     whole = times.other.ms if times else 1.0
     lowest = sorted(sqnr.values())[:MARKED]
     lines = []
-    for node, row in zip(nodes, rows, strict=True):
-        name, tensor = node.name or "", _tensor(node)
+    for step, row in zip(steps, rows, strict=True):
+        name, node = step.name, step.node or inside.get(step.name)
+        tensor = _tensor(node) if node is not None else ""
         db, ms = sqnr.get(tensor), ours.get(name)
         lines.append(
             Line(
                 known[name],
                 tensor,
-                _shape(node.outputs[0]),
+                _shape(node.outputs[0]) if node is not None else "",
                 row,
                 db,
                 db is not None and db in lowest,
@@ -127,20 +133,6 @@ def find_network(
     return Network(
         ends[0], _fold(lines), ends[1], 1 + max((lane for r in rows for lane in (r.lane, *r.through)), default=0)
     )
-
-
-def _sources(node: ir.Node, index: Mapping[ir.Node, int]) -> list[int]:
-    """The nodes that it reads from, through what has no line of its own."""
-    found, waiting = set(), [v.producer() for v in reads(node)]
-    while waiting:
-        source = waiting.pop()
-        if source is None:
-            continue
-        if source in index:
-            found.add(index[source])
-        else:
-            waiting += [v.producer() for v in source.inputs if v is not None]
-    return sorted(found)
 
 
 def _tensor(node: ir.Node) -> str:

@@ -142,7 +142,8 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
 def _region_rows(node: ir.Node) -> list[KernelRow]:
     """A row for every node that a region computes, as its attribute `names` says."""
     found = []
-    for line in (line for names in node.attributes["names"].as_strings() for line in names.splitlines()):
+    lines = (line for names in node.attributes["names"].as_strings() for line in names.splitlines())
+    for line in dict.fromkeys(lines):  # several layers may compute one
         op_type, _, name = line.partition(" ")
         if op_type not in _BOUNDARY:
             found.append(KernelRow(name, op_type, ".".join(REGION), True, op_type in CONVOLUTIONS or None, ""))
