@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyq8.fallback import REGION
 from pyq8.graph_edit import OUTSIDE
 from pyq8.ops.fast_path import missed_condition
 from pyq8.verify.executed import find_executed, with_names
@@ -35,8 +36,6 @@ FLOAT_RESULT = frozenset({"ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"
 """INT8 kernels that write no 8-bit tensor."""
 QGEMM_OUTPUT_SCALE = 7
 """Without this input, QGemm writes float32."""
-REGION = "pyq8", "Region"
-"""The operator of pyq8's own INT8 kernels."""
 _BOUNDARY = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -131,7 +130,7 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
     for node in model.graph:
         if node.op_type in _BOUNDARY or node.op_type == "Constant" or _copies(node):
             continue
-        if node.domain == REGION[0] and node.op_type == REGION[1]:
+        if (node.domain, node.op_type) == REGION:
             rows += _region_rows(node)
             continue
         name = node.name or ""
