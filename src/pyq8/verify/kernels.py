@@ -139,12 +139,15 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
 
 
 def _region_rows(node: ir.Node) -> list[KernelRow]:
-    """A row for every node that a region computes, as its attribute `names` says."""
+    """A row for every node that a region computes, as its attribute `names` says; without it one for the region."""
+    kernel, names = ".".join(REGION), node.attributes.get("names")
+    if names is None:
+        return [KernelRow(node.name or "", node.op_type, kernel, True, None, "")]
     found = []
-    for line in (line for names in node.attributes["names"].as_strings() for line in names.splitlines()):
+    for line in (line for layer in names.as_strings() for line in layer.splitlines()):
         op_type, _, name = line.partition(" ")
         if op_type not in _BOUNDARY:
-            found.append(KernelRow(name, op_type, ".".join(REGION), True, op_type in CONVOLUTIONS or None, ""))
+            found.append(KernelRow(name, op_type, kernel, True, op_type in CONVOLUTIONS or None, ""))
     return found
 
 
