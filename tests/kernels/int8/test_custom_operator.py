@@ -121,6 +121,10 @@ def empty_tensors(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
     del next(a for a in node.attribute if a.name == "tensors").ints[:]
 
 
+def no_layers(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
+    node.attribute.remove(next(a for a in node.attribute if a.name == "layers"))
+
+
 def constants_come_in(_: onnx.NodeProto, graph: onnx.GraphProto) -> None:
     tensor = graph.initializer.pop()
     graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, onnx.TensorProto.UINT8, tensor.dims))
@@ -144,7 +148,8 @@ def one_output_more(node: onnx.NodeProto, graph: onnx.GraphProto) -> None:
     ("change", "message"),
     [
         (cut_layers, "its tensors or layers are not whole"),
-        (no_tensors, "No attribute with this name"),
+        (no_tensors, "its attribute tensors is missing"),
+        (no_layers, "its attribute layers is missing"),
         (empty_tensors, "its tensors or layers are not whole"),
         (constants_come_in, "its first input, the constants, is no initializer"),
         (constants_are_float, "its constants are not uint8 of one dimension"),
@@ -253,8 +258,13 @@ def test_every_instruction_set_gives_the_same_bytes(model: Path) -> None:
     assert len({python(RUN, model, PYQ8_ISA=isa) for isa in kernels.isas()}) == 1
 
 
-def test_an_instruction_set_that_is_not_here(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYQ8_ISA", "neon")
+@pytest.mark.parametrize("name", ["neon", "reference"])
+def test_an_instruction_set_that_is_not_here(model: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("PYQ8_ISA", name)
 
-    with pytest.raises(ModelError, match="PYQ8_ISA=neon is not there on this CPU"):
+    with pytest.raises(ModelError) as raised:
         session(model, spin=False)
+
+    assert str(raised.value).endswith(
+        f"PYQ8_ISA={name}: for regions, this CPU and build have {', '.join(kernels.isas())}"
+    )
