@@ -173,9 +173,10 @@ def test_a_wrong_node_is_told(
     ("x", "message"),
     [
         (X.astype(np.float64), "Unexpected input data type"),
-        (X[:, :7], "input 0 is not of 8 channels"),
+        (X[:, :7], "layer 0: input 0 is not of 8 channels, it is 2 x 7 x 11 x 13"),
         (X[0], "Invalid rank"),
-        (X[:, :, :2, :2], "an image is smaller than a kernel"),
+        (X[:, :, :2, :2], "layer 2: an image is smaller than a kernel, 2 pixels with pads and 3"),
+        (X[:, :, :0], "layer 0: an image without pixels, 0 x 13"),
         (X[:0], "an image without pixels"),
     ],
 )
