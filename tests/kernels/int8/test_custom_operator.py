@@ -16,6 +16,7 @@ import pytest
 
 from pyq8 import kernels
 from pyq8.errors import ModelError
+from pyq8.kernels.region_record import record, recorded
 from pyq8.rewrite import rewrite
 from pyq8.sessions import session
 from tests.small_models import WEIGHTS, parse, quantized
@@ -177,7 +178,6 @@ def test_a_wrong_node_is_told(
         (X[0], "Invalid rank"),
         (X[:, :, :2, :2], "layer 2: an image is smaller than a kernel, 2 pixels with pads and 3"),
         (X[:, :, :0], "layer 0: an image without pixels, 0 x 13"),
-        (X[:0], "an image without pixels"),
     ],
 )
 def test_an_input_that_does_not_fit(model: Path, x: np.ndarray, message: str) -> None:
@@ -206,6 +206,17 @@ def test_threads_share_a_session_and_two_sessions_run_at_once(model: Path) -> No
 MANY = """
 import sys
 import onnxruntime as ort
+def test_an_empty_batch(model: Path) -> None:
+    made = session(model, spin=False)
+
+    assert made.run(None, {"x": X[:0]})[0].shape == (0, 16, 3, 4)
+    record(True)
+    assert made.run(None, {"x": X[:0]})[0].shape == (0, 16, 3, 4)
+    record(False)
+    ((*runs,),) = recorded()
+    assert {(run.macs, run.nanoseconds) for run in runs} == {(0, 0)}
+
+
 import pyq8
 from tests.kernels.int8.test_custom_operator import X
 model = open(sys.argv[1], "rb").read()

@@ -31,6 +31,8 @@ def run(layer: Layer, sizes: list[Size], sink: Sink = Sink.BYTE_NCHW) -> None:
          "layer 2: the sizes of a sum differ, 37 x 40 and 36 x 40"),
         (Layer(Kind.ADD, 0, 1, 2, scale=0), [(2, 4, 4), (3, 4, 4)],
          "layer 2: the sizes of a sum differ, 2 and 3 images"),
+        (Layer(Kind.ADD, 0, 1, 2, scale=0), [(2, 4, 4), (0, 4, 4)],
+         "layer 1: some inputs are empty, others not: 2 and 0 images"),
         (Layer(Kind.MULTIPLY, 0, 1, 2, scale=0), [(1, 4, 4), (1, 1, 4)],
          "layer 2: the sizes of a product differ, 4 x 4 and 1 x 4"),
         (Layer(Kind.MAX_POOL, 0, y=1, r=5, s=5, top=1), [(1, 3, 9)],

@@ -44,10 +44,13 @@ class Planner {
         if ((in.size() != 4 && in.size() != 2) || in[in.size() == 2 || !last ? 1 : 3] != l.other) {
           std::string found;
           for (const int64_t size : in) found += (found.empty() ? "" : " x ") + std::to_string(size);
-          throw Error("input " + std::to_string(l.x) + " is not of " + std::to_string(l.other) + " channels, it is " + found);
+          throw Error("input " + std::to_string(l.x) + " is not of " + std::to_string(l.other) + " channels, it is " +
+                      found);
         }
         const bool image = in.size() == 4;
         set(l.y, in[0], image ? in[last ? 1 : 2] : 1, image ? in[last ? 2 : 3] : 1);
+        const Place& first = at(spec_.layers[0].y);
+        if (!first.n != !in[0]) throw Error("some inputs are empty, others not: " + unlike(first, at(l.y)));
         continue;
       }
       const Place& x = at(l.x);
@@ -70,7 +73,8 @@ class Planner {
         const Place& other = at(l.other);
         const bool same = x.n == other.n && x.h == other.h && x.w == other.w;
         if (!same && !(l.kind == kMultiply && x.n == other.n && other.h == 1 && other.w == 1)) {
-          throw Error((l.kind == kAdd ? "the sizes of a sum differ, " : "the sizes of a product differ, ") + unlike(x, other));
+          const char* const what = l.kind == kAdd ? "sum" : "product";
+          throw Error(std::string("the sizes of a ") + what + " differ, " + unlike(x, other));
         }
         set(l.y, x.n, x.h, x.w);
       } else if (l.kind == kTable || l.kind == kNormalize) {
@@ -81,7 +85,8 @@ class Planner {
         if (l.kind == kAveragePool && r * s >= kMostPixels) throw Error("a mean of too many pixels, " + by(r, s));
         if (l.kind == kConv && l.other >= 0) {
           const Place& other = at(l.other);
-          if (other.n != y.n || other.h != y.h || other.w != y.w) throw Error("the sizes of a sum differ, " + unlike(y, other));
+          const bool same = other.n == y.n && other.h == y.h && other.w == y.w;
+          if (!same) throw Error("the sizes of a sum differ, " + unlike(y, other));
         }
         set(l.y, y.n, y.h, y.w);
       }
@@ -166,10 +171,11 @@ class Planner {
   Place& at(int64_t tensor) { return plan_.places[size_t(root_of(spec_, tensor))]; }
 
   void set(int64_t tensor, int64_t n, int64_t h, int64_t w) {
-    if (n < 1 || h < 1 || w < 1) throw Error("an image without pixels, " + by(h, w));
+    if (n < 0 || h < 1 || w < 1) throw Error("an image without pixels, " + by(h, w));
     const Place y = {n, h, w};
     Place& p = at(tensor);
-    if (p.n && (p.n != n || p.h != h || p.w != w)) throw Error("the slices of a tensor differ in size, " + unlike(p, y));
+    const bool same = p.n == n && p.h == h && p.w == w;
+    if (p.h && !same) throw Error("the slices of a tensor differ in size, " + unlike(p, y));
     p.n = n, p.h = h, p.w = w;
   }
 
