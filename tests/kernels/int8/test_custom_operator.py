@@ -114,6 +114,18 @@ def cut_layers(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
     del next(a for a in node.attribute if a.name == "layers").ints[-1]
 
 
+def no_version(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
+    node.attribute.remove(next(a for a in node.attribute if a.name == "version"))
+
+
+def other_version(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
+    next(a for a in node.attribute if a.name == "version").ints[:] = [2]
+
+
+def two_versions(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
+    next(a for a in node.attribute if a.name == "version").ints[:] = [1, 1]
+
+
 def no_tensors(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
     node.attribute.remove(next(a for a in node.attribute if a.name == "tensors"))
 
@@ -148,6 +160,9 @@ def one_output_more(node: onnx.NodeProto, graph: onnx.GraphProto) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (no_version, "made by another version of pyq8: quantize it anew"),
+        (other_version, "made by another version of pyq8: quantize it anew"),
+        (two_versions, "made by another version of pyq8: quantize it anew"),
         (cut_layers, "its tensors or layers are not whole"),
         (no_tensors, "its attribute tensors is missing"),
         (no_layers, "its attribute layers is missing"),
@@ -191,6 +206,17 @@ def test_an_input_that_does_not_fit(model: Path, x: np.ndarray, message: str) ->
     assert made.run(None, {"x": X})[0].shape == (2, 16, 3, 4)
 
 
+def test_an_empty_batch(model: Path) -> None:
+    made = session(model, spin=False)
+
+    assert made.run(None, {"x": X[:0]})[0].shape == (0, 16, 3, 4)
+    record(True)
+    assert made.run(None, {"x": X[:0]})[0].shape == (0, 16, 3, 4)
+    record(False)
+    ((*runs,),) = recorded()
+    assert {(run.macs, run.nanoseconds) for run in runs} == {(0, 0)}
+
+
 def test_threads_share_a_session_and_two_sessions_run_at_once(model: Path) -> None:
     sessions = [session(model, threads=2, spin=False), session(model, threads=1, spin=False)]
     images = [np.roll(X, i, 3)[: 1 + i % 2, :, :, : 9 + i % 5] for i in range(16)]
@@ -206,17 +232,6 @@ def test_threads_share_a_session_and_two_sessions_run_at_once(model: Path) -> No
 MANY = """
 import sys
 import onnxruntime as ort
-def test_an_empty_batch(model: Path) -> None:
-    made = session(model, spin=False)
-
-    assert made.run(None, {"x": X[:0]})[0].shape == (0, 16, 3, 4)
-    record(True)
-    assert made.run(None, {"x": X[:0]})[0].shape == (0, 16, 3, 4)
-    record(False)
-    ((*runs,),) = recorded()
-    assert {(run.macs, run.nanoseconds) for run in runs} == {(0, 0)}
-
-
 import pyq8
 from tests.kernels.int8.test_custom_operator import X
 model = open(sys.argv[1], "rb").read()
