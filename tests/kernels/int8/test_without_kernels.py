@@ -93,6 +93,15 @@ def test_without_a_fallback_the_line_says_what_to_do(saved: Path, tmp_path: Path
         pyq8.register(onnxruntime.SessionOptions())
 
 
+def test_what_onnx_runtime_says_is_in_the_documentation(saved: Path) -> None:
+    page = Path("docs/how-to/pyq8-kernels.md").read_text(encoding="utf-8")
+
+    with pytest.raises(Exception, match="not a registered") as raised:
+        onnxruntime.InferenceSession(saved / "model.onnx")
+
+    assert f"`Fatal error: {str(raised.value).partition('Fatal error: ')[2]}`" in page
+
+
 @pytest.mark.usefixtures("nothing")
 def test_the_format_is_refused_before_any_work() -> None:
     with pytest.raises(UsageError, match=re.escape(f"format pyq8: {WHY}")):
