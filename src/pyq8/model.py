@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyq8.errors import ModelError, OutputError, Pyq8Error, UsageError
+from pyq8.fallback import check_kernels
 from pyq8.model_checks import check_convolutions, check_float, check_tensor, check_whole, locate
 from pyq8.opset import MIN_OPSET, default_opset, raise_opset
 
@@ -35,7 +36,8 @@ def load(path: str | Path, *, quantized: bool = False) -> ir.Model:
         quantized: take a quantized model too, as it is: to look at it or to compare it.
 
     Raises:
-        ModelError: the file is missing, broken, already quantized, not FP32, or has no convolution.
+        ModelError: the file is missing, broken, already quantized, not FP32, or has no convolution; or it needs
+            pyq8's kernels, which are missing.
         UsageError: no path, perhaps a model in memory.
     """
     if not isinstance(path, str | Path):
@@ -123,7 +125,9 @@ def _build(proto: onnx.ModelProto, path: Path, quantized: bool) -> ir.Model:
     from onnx_ir.passes import common
 
     model = ir.from_proto(proto)
-    if not quantized:
+    if quantized:
+        check_kernels(model, path)
+    else:
         check_float(model, path)
         if default_opset(proto) < MIN_OPSET:
             model = raise_opset(proto, path)

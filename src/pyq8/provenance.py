@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
-FALLBACK = "pyq8.fallback"
-"""Key of the metadata of a model with regions: its QDQ twin, relative to its folder."""
 VERSION, FLOAT_NODES, FACTORS = "pyq8.version", "pyq8.float_nodes", "pyq8.channel_factors"
 """Keys of the metadata: what follows from pyq8 and from the plan, not from the images."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import tempfile
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pyq8 import cpu
 from pyq8.errors import ModelError, OutputError
+from pyq8.fallback import find_fallback, needs, refusal
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -53,6 +55,7 @@ def session(
     exact: bool | None = None,
     profile: str | os.PathLike[str] | None = None,
     prepack: bool = True,
+    fallback: bool = True,
 ) -> onnxruntime.InferenceSession:
     """An ordinary `onnxruntime.InferenceSession` on the CPU, options set right.
 
@@ -69,6 +72,8 @@ def session(
             With VNNI it only costs speed.
         profile: start of the path at which `end_profiling()` writes what took how long.
         prepack: lay weights out for the kernels. False is slower, and a profile then has their shapes.
+        fallback: where pyq8's kernels are missing, take the QDQ twin that a model of `--format pyq8` names, with a
+            warning. False refuses it.
 
     Raises:
         ModelError: ONNX Runtime refuses the model.
@@ -105,28 +110,23 @@ def session(
     except MemoryError:
         raise
     except Exception as error:  # its exceptions share no base but this
-        if "pyq8:Region" in str(error):
-            found = find_fallback(source)
-            why = f"{name}: made with --format pyq8, which needs pyq8's kernels: {library.load()[1]}"
-            if found is None:
-                raise ModelError(f"{why}; or quantize it with --fallback FILE") from error
-            warnings.warn(f"{why}; {found} runs in its place", stacklevel=2)
-            return session(found, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin,
+        if "pyq8:Region" in str(error) and (why := library.load()[1]):
+            folder = None if isinstance(source, bytes) else Path(source).parent
+            metadata = _metadata(source)
+            twin = find_fallback(metadata, folder) if fallback else None
+            if twin is None:
+                raise ModelError(refusal(name, metadata, folder, why)) from error
+            warnings.warn(f"{needs(name, why)}; {twin} runs in its place", stacklevel=2)
+            return session(twin, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin,
                            exact=exact, profile=profile, prepack=prepack)  # fmt: skip
         raise ModelError(f"{name}: onnxruntime cannot load it: {_one_line(error)}") from error
 
 
-def find_fallback(source: str | bytes | os.PathLike[str]) -> Path | None:
-    """The QDQ twin that a model file names, if it is there."""
-    if isinstance(source, bytes):
-        return None
+def _metadata(source: str | bytes) -> dict[str, str]:
     import onnx
 
-    from pyq8.provenance import FALLBACK
-
-    props = onnx.load(source, load_external_data=False).metadata_props
-    found = [Path(source).parent / p.value for p in props if p.key == FALLBACK]
-    return found[0] if found and found[0].is_file() else None
+    model = onnx.load(io.BytesIO(source) if isinstance(source, bytes) else source, load_external_data=False)
+    return {p.key: p.value for p in model.metadata_props}
 
 
 def model_session(
@@ -154,9 +154,8 @@ def model_session(
     size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
     def load(source: str | bytes) -> onnxruntime.InferenceSession:
-        return session(
-            source, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin, exact=exact
-        )
+        return session(source, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin,
+                       exact=exact, fallback=False)  # fmt: skip
 
     if size <= INLINE_BYTES and not in_files:
         return load(onnx_ir.to_proto(model).SerializeToString())

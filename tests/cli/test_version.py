@@ -32,7 +32,7 @@ def test_without_vnni_and_without_kernels(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(kernels.library, "load", lambda: (None, "no compiled kernels; install a compiler"))
     text = run("--version")[1]
     assert "INT8: sums in 16 bits (no VNNI): 7-bit weights" in text
-    assert "INT16 kernels: none: no compiled kernels; install a compiler" in text
+    assert "\nkernels: none: no compiled kernels; install a compiler" in text
 
 
 def test_onnxruntime_is_not_imported_for_it() -> None:

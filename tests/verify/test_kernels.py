@@ -72,6 +72,17 @@ def test_why_no_region_computes_an_integer_node() -> None:
     }
 
 
+@pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")
+def test_a_region_without_names_is_a_row() -> None:
+    text = "g (float[N, 16, 9, 9] x) => (float[N, C, H, W] y) { [one] y = Conv(x, w1) }"
+    case = quantized(parse(text, {"w1": (16, 16, 3, 3)}))
+    model = rewrite(case.model, case.plan, "pyq8")
+    (node,) = model.graph
+    del node.attributes["names"]
+
+    assert rows(model) == {node.name: KernelRow(str(node.name), "Region", "pyq8.Region", True, None, "")}
+
+
 def test_an_fp32_convolution_is_found_behind_what_was_folded_into_it() -> None:
     weights: Weights = {"w": (16, 8, 3, 3), **dict.fromkeys("sbm", (16,)), "v": np.ones(16, np.float32)}
     text = """g (float[1, 8, 9, 9] x) => (float[N, C, H, W] y) {

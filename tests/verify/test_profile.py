@@ -74,6 +74,13 @@ def test_layers_that_run_together_share_their_time() -> None:
     ]  # fmt: skip
 
 
+def test_a_region_without_names_keeps_its_time() -> None:
+    found = split_regions([Event(0, "r", "Region", 30.0, (), ())], [[LayerRun(0, 10), LayerRun(800, 20)]], {"r": []})
+
+    assert {(e.op_type, e.name) for e in found} == {("Region", "r")}
+    assert sum(e.ms for e in found) == pytest.approx(30)
+
+
 def test_what_onnx_runtime_adds_is_not_said_to_be_in_the_file(tmp_path: Path) -> None:
     result = profile(tmp_path, case().quantized["qdq"])
     added = [node for node in result.nodes if node.op_type == "Transpose"]

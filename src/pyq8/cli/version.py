@@ -20,6 +20,6 @@ def describe() -> str:
             f"Python {platform.python_version()}, {others}",
             f"CPU: {cpu.describe()}",
             f"INT8: sums {sums}",
-            f"INT16 kernels: {compiled}",
+            f"kernels: {compiled}",
         )
     )

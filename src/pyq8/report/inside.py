@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING
 
 from pyq8.calibrate import calibrate
 from pyq8.errors import PlanError
+from pyq8.fallback import FALLBACK, REGION, find_fallback
 from pyq8.groundwork import VERIFIED, Progress, step
 from pyq8.loaders import Loader
 from pyq8.model import load
 from pyq8.observers import OBSERVERS
 from pyq8.passes import PassResult
 from pyq8.plan_read import recover
-from pyq8.provenance import FALLBACK
 from pyq8.report.document import Missing
 from pyq8.report.some import first, first_feeds
 from pyq8.result import Result
 from pyq8.rewrite import twin
-from pyq8.sessions import find_fallback
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
-from pyq8.verify.kernels import REGION
 from pyq8.verify.layers import LayerReport, compare
 
 if TYPE_CHECKING:
@@ -92,7 +90,7 @@ def look_inside(
 
 def _fallback(int8: str | Path, quantized: ir.Model) -> ir.Model | None:
     """The same model in QDQ form, if it is there and of the same quantization."""
-    path = find_fallback(int8)
+    path = find_fallback(quantized.metadata_props, Path(int8).parent)
     found = load(path, quantized=True) if path is not None else None
     made = {k: v for k, v in quantized.metadata_props.items() if k != FALLBACK}
     return found if found is not None and found.metadata_props == made else None

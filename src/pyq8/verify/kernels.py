@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyq8.fallback import REGION
 from pyq8.graph_edit import OUTSIDE
 from pyq8.ops.fast_path import missed_condition
 from pyq8.verify.executed import find_executed, with_names
@@ -35,8 +36,6 @@ FLOAT_RESULT = frozenset({"ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"
 """INT8 kernels that write no 8-bit tensor."""
 QGEMM_OUTPUT_SCALE = 7
 """Without this input, QGemm writes float32."""
-REGION = "pyq8", "Region"
-"""The operator of pyq8's own INT8 kernels."""
 _BOUNDARY = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -131,7 +130,7 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
     for node in model.graph:
         if node.op_type in _BOUNDARY or node.op_type == "Constant" or _copies(node):
             continue
-        if node.domain == REGION[0] and node.op_type == REGION[1]:
+        if (node.domain, node.op_type) == REGION:
             rows += _region_rows(node)
             continue
         name = node.name or ""
@@ -140,13 +139,16 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
 
 
 def _region_rows(node: ir.Node) -> list[KernelRow]:
-    """A row for every node that a region computes, as its attribute `names` says."""
+    """A row for every node that a region computes, as its attribute `names` says; without it one for the region."""
+    kernel, names = ".".join(REGION), node.attributes.get("names")
+    if names is None:
+        return [KernelRow(node.name or "", node.op_type, kernel, True, None, "")]
     found = []
-    lines = (line for names in node.attributes["names"].as_strings() for line in names.splitlines())
+    lines = (line for layer in names.as_strings() for line in layer.splitlines())
     for line in dict.fromkeys(lines):  # several layers may compute one
         op_type, _, name = line.partition(" ")
         if op_type not in _BOUNDARY:
-            found.append(KernelRow(name, op_type, ".".join(REGION), True, op_type in CONVOLUTIONS or None, ""))
+            found.append(KernelRow(name, op_type, kernel, True, op_type in CONVOLUTIONS or None, ""))
     return found
 
 

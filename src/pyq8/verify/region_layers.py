@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import zip_longest
 
 from pyq8.kernels.region_record import LayerRun
 from pyq8.verify.trace import Event
@@ -13,7 +14,10 @@ REGION = "Region"
 
 
 def find_names(path: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Region -> of every layer the first node that it computes, "op_type name"; "" for a way in or out."""
+    """Region -> of every layer the first node that it computes, "op_type name"; "" for a way in or out.
+
+    Empty where the attribute `names` is missing: it is for reports only.
+    """
     import onnx
 
     found = {}
@@ -42,7 +46,7 @@ def split_regions(
             continue
         layers = next(following)
         whole = max(1, sum(layer.nanoseconds for layer in layers))
-        for name, share in zip(names[event.name], _shares(layers), strict=False):
+        for name, share in zip_longest(names[event.name][: len(layers)], _shares(layers)):
             op_type, _, node = (name or f"{REGION} {event.name}").partition(" ")
             found.append(replace(event, name=node, op_type=op_type, ms=event.ms * share / whole))
     return found

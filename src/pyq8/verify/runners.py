@@ -32,13 +32,13 @@ class Runner(Protocol):
 
 
 class OnnxRunner:
-    """ONNX Runtime, with the options of `pyq8.session`; further ones are handed on to it."""
+    """ONNX Runtime, with the options of `pyq8.session`, further ones handed on to it; the file itself, no fallback."""
 
     def __init__(self, path: str, threads: int, **options: Any) -> None:
         import onnxruntime
 
         self.runtime = ("onnxruntime", onnxruntime.__version__)
-        self.session = session(path, threads=threads, **options)
+        self.session = session(path, threads=threads, fallback=False, **options)
         self.specs = tuple(InputSpec(i.name, _dtype(i.type), _open(i.shape)) for i in self.session.get_inputs())
 
     def prepare(self, inputs: Feeds) -> None:

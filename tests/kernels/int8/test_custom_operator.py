@@ -16,6 +16,7 @@ import pytest
 
 from pyq8 import kernels
 from pyq8.errors import ModelError
+from pyq8.kernels.region_record import record, recorded
 from pyq8.rewrite import rewrite
 from pyq8.sessions import session
 from tests.small_models import WEIGHTS, parse, quantized
@@ -113,12 +114,28 @@ def cut_layers(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
     del next(a for a in node.attribute if a.name == "layers").ints[-1]
 
 
+def no_version(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
+    node.attribute.remove(next(a for a in node.attribute if a.name == "version"))
+
+
+def other_version(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
+    next(a for a in node.attribute if a.name == "version").ints[:] = [2]
+
+
+def two_versions(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
+    next(a for a in node.attribute if a.name == "version").ints[:] = [1, 1]
+
+
 def no_tensors(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
     node.attribute.remove(next(a for a in node.attribute if a.name == "tensors"))
 
 
 def empty_tensors(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
     del next(a for a in node.attribute if a.name == "tensors").ints[:]
+
+
+def no_layers(node: onnx.NodeProto, _: onnx.GraphProto) -> None:
+    node.attribute.remove(next(a for a in node.attribute if a.name == "layers"))
 
 
 def constants_come_in(_: onnx.NodeProto, graph: onnx.GraphProto) -> None:
@@ -143,8 +160,12 @@ def one_output_more(node: onnx.NodeProto, graph: onnx.GraphProto) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (no_version, "made by another version of pyq8: quantize it anew"),
+        (other_version, "made by another version of pyq8: quantize it anew"),
+        (two_versions, "made by another version of pyq8: quantize it anew"),
         (cut_layers, "its tensors or layers are not whole"),
-        (no_tensors, "No attribute with this name"),
+        (no_tensors, "its attribute tensors is missing"),
+        (no_layers, "its attribute layers is missing"),
         (empty_tensors, "its tensors or layers are not whole"),
         (constants_come_in, "its first input, the constants, is no initializer"),
         (constants_are_float, "its constants are not uint8 of one dimension"),
@@ -168,10 +189,10 @@ def test_a_wrong_node_is_told(
     ("x", "message"),
     [
         (X.astype(np.float64), "Unexpected input data type"),
-        (X[:, :7], "input 0 is not of 8 channels"),
+        (X[:, :7], "layer 0: input 0 is not of 8 channels, it is 2 x 7 x 11 x 13"),
         (X[0], "Invalid rank"),
-        (X[:, :, :2, :2], "an image is smaller than a kernel"),
-        (X[:0], "an image without pixels"),
+        (X[:, :, :2, :2], "layer 2: an image is smaller than a kernel, 2 pixels with pads and 3"),
+        (X[:, :, :0], "layer 0: an image without pixels, 0 x 13"),
     ],
 )
 def test_an_input_that_does_not_fit(model: Path, x: np.ndarray, message: str) -> None:
@@ -183,6 +204,17 @@ def test_an_input_that_does_not_fit(model: Path, x: np.ndarray, message: str) ->
         made.run(None, {"x": x})
 
     assert made.run(None, {"x": X})[0].shape == (2, 16, 3, 4)
+
+
+def test_an_empty_batch(model: Path) -> None:
+    made = session(model, spin=False)
+
+    assert made.run(None, {"x": X[:0]})[0].shape == (0, 16, 3, 4)
+    record(True)
+    assert made.run(None, {"x": X[:0]})[0].shape == (0, 16, 3, 4)
+    record(False)
+    ((*runs,),) = recorded()
+    assert {(run.macs, run.nanoseconds) for run in runs} == {(0, 0)}
 
 
 def test_threads_share_a_session_and_two_sessions_run_at_once(model: Path) -> None:
@@ -274,8 +306,13 @@ def test_every_instruction_set_gives_the_same_bytes(model: Path) -> None:
     assert len({python(RUN, model, PYQ8_ISA=isa) for isa in kernels.isas()}) == 1
 
 
-def test_an_instruction_set_that_is_not_here(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYQ8_ISA", "neon")
+@pytest.mark.parametrize("name", ["neon", "reference"])
+def test_an_instruction_set_that_is_not_here(model: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("PYQ8_ISA", name)
 
-    with pytest.raises(ModelError, match="PYQ8_ISA=neon is not there on this CPU"):
+    with pytest.raises(ModelError) as raised:
         session(model, spin=False)
+
+    assert str(raised.value).endswith(
+        f"PYQ8_ISA={name}: for regions, this CPU and build have {', '.join(kernels.isas())}"
+    )

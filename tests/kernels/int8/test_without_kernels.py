@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -18,6 +19,7 @@ from tests.cli.run import run
 
 pytestmark = pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")
 WHY = "no compiled kernels; install a C++17 compiler and reinstall pyq8"
+NEEDS = f"made with --format pyq8, which needs pyq8's kernels: {WHY}"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,8 @@ def saved(
 
 
 @pytest.fixture
-def nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("PYQ8_KERNELS", str(tmp_path))  # for the processes of bench
     monkeypatch.setattr(library, "load", lambda: (None, WHY))
     yield
 
@@ -55,14 +58,48 @@ def test_the_fallback_runs_with_a_warning(saved: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing")
+@pytest.mark.parametrize(
+    "command",
+    ["bench {m} --rounds 1 --seconds 0", "bench {fp32} {m} --rounds 1 --seconds 0 --profile", "inspect {m}",
+     "check {fp32} {m} --data {images}", "check {fp32} {m} --data {images} --workers 2",
+     "report {fp32} {m} --data {images} -o {m}.html"],
+)  # fmt: skip
+def test_a_command_refuses_it(saved: Path, command: str, digits_model: str, digits_images: str) -> None:
+    model = saved / "model.onnx"
+
+    code, out, error = run(*command.format(m=model, fp32=digits_model, images=digits_images).split())
+
+    assert (code, out) == (3, "")
+    assert error.strip().splitlines() == [f"pyq8: {model}: {NEEDS}; or take its fallback {saved}/twin.onnx"]
+
+
+@pytest.mark.usefixtures("nothing")
 def test_without_a_fallback_the_line_says_what_to_do(saved: Path, tmp_path: Path) -> None:
     alone = tmp_path / "model.onnx"
     alone.write_bytes((saved / "model.onnx").read_bytes())
 
-    with pytest.raises(ModelError, match=re.escape(f"{WHY}; or quantize it with --fallback FILE")):
+    with pytest.raises(
+        ModelError, match=re.escape(f"{alone}: {NEEDS}; its fallback {tmp_path}/twin.onnx is not there")
+    ):
+        pyq8.session(alone)
+    proto = onnx.load(alone)
+    with pytest.raises(ModelError, match=re.escape(f"the model in memory: {NEEDS}; or take its fallback twin.onnx")):
+        pyq8.session(proto.SerializeToString())
+    del proto.metadata_props[:]
+    onnx.save(proto, alone)
+    with pytest.raises(ModelError, match=re.escape(f"{alone}: {NEEDS}; or quantize it with --fallback FILE")):
         pyq8.session(alone)
     with pytest.raises(ModelError, match="cannot be registered: no compiled kernels"):
         pyq8.register(onnxruntime.SessionOptions())
+
+
+def test_what_onnx_runtime_says_is_in_the_documentation(saved: Path) -> None:
+    page = Path("docs/how-to/pyq8-kernels.md").read_text(encoding="utf-8")
+
+    with pytest.raises(Exception, match="not a registered") as raised:
+        onnxruntime.InferenceSession(saved / "model.onnx")
+
+    assert f"`Fatal error: {str(raised.value).partition('Fatal error: ')[2]}`" in page
 
 
 @pytest.mark.usefixtures("nothing")

@@ -13,7 +13,7 @@ from pyq8.rewrite.region.match import looked_through, obstacle
 from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
 from pyq8.rewrite.region.normalize import join_normalization
 from pyq8.rewrite.region.sizes import name_sizes
-from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE
+from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE, VERSION
 
 
 def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
@@ -46,7 +46,7 @@ def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
         if why and node.graph is graph and node.op_type.startswith(("QLinear", "QGemm")):
             left[node.name or node.op_type] = why
     if any(node.domain == DOMAIN for node in graph):
-        graph.opset_imports[DOMAIN] = 1
+        graph.opset_imports[DOMAIN] = VERSION
     common.RemoveUnusedNodesPass()(model)
     return left
 
@@ -106,7 +106,8 @@ def _replace(graph: ir.Graph, nodes: list[ir.Node], name: str) -> None:
         name += "_"
     blob = register_initializer(graph, f"{name}_constants", region.spec.constants.blob())
     tensors, layers = region.spec.numbers()
-    attributes = [ir.AttrInt64s("tensors", tensors), ir.AttrInt64s("layers", layers)]
+    attributes = [ir.AttrInt64s("version", [VERSION])]
+    attributes += [ir.AttrInt64s("tensors", tensors), ir.AttrInt64s("layers", layers)]
     attributes.append(ir.AttrStrings("names", region.names))
     outputs = len(region.outputs)
     node = ir.Node(DOMAIN, OP_TYPE, [blob, *region.inputs], attributes, num_outputs=outputs, name=name)

@@ -12,6 +12,8 @@ from pyq8.types import Array
 
 DOMAIN = "pyq8"
 OP_TYPE = "Region"
+VERSION = 1
+"""Of the domain and of the operator: what its numbers mean."""
 ALIGN = 64
 MOST_PRODUCTS = 2**16
 """Of an output: so many of 255 * 128 an INT32 sum holds."""

@@ -26,9 +26,7 @@ PYQ8_API const char* pyq8_region_create(const char* isa, const int64_t* tensors,
                                         const int64_t* layers, int64_t layer_count, const uint8_t* blob,
                                         int64_t blob_bytes, void** region) {
   try {
-    const Isa* const found = find_isa(isa);
-    if (!found) throw Error("no such instruction set here");
-    *region = new Region(*found, Spec(tensors, tensor_count, layers, layer_count, blob, blob_bytes));
+    *region = new Region(*find_isa(isa), Spec(tensors, tensor_count, layers, layer_count, blob, blob_bytes));
     return nullptr;
   } catch (const std::exception& error) {
     return message(error);

@@ -17,6 +17,8 @@ namespace {
 using namespace pyq8;
 using namespace pyq8::int8;
 
+constexpr int64_t kVersion = 1;  // of the operator, docs/reference/pyq8-operators.md
+
 // Throws what a function of the runtime complains of.
 void must(const ort::Api& api, ort::Status* status) {
   if (!status) return;
@@ -37,7 +39,10 @@ ort::Status* guarded(const ort::Api& api, Work work) {
 
 std::vector<int64_t> numbers(const ort::Api& api, const ort::KernelInfo* info, const char* name) {
   size_t count = 0;
-  must(api, api.numbers(info, name, nullptr, &count));
+  if (ort::Status* status = api.numbers(info, name, nullptr, &count)) {
+    api.release(status);
+    throw Error(std::string("its attribute ") + name + " is missing");
+  }
   std::vector<int64_t> values(count);
   must(api, api.numbers(info, name, values.data(), &count));
   return values;
@@ -58,6 +63,15 @@ Input input_of(const ort::Api& api, const ort::Value* value, int* type) {
   return {data, shape};
 }
 
+// Another one says other things with its numbers.
+void check_version(const ort::Api& api, const ort::KernelInfo* info) {
+  int64_t version = 0;
+  size_t count = 1;
+  ort::Status* const status = api.numbers(info, "version", &version, &count);
+  if (status) api.release(status);
+  if (status || version != kVersion) throw Error("made by another version of pyq8: quantize it anew");
+}
+
 struct Kernel {
   const ort::Api& api;
   Region region;
@@ -69,9 +83,9 @@ int cores() { return std::max(1, int(std::thread::hardware_concurrency())); }
 
 // The constants are the first input. The runtime keeps a constant as long as the session.
 Kernel* make(const ort::Api& api, const ort::KernelInfo* info) {
+  check_version(api, info);
   const char* const wanted = std::getenv("PYQ8_ISA");
   const Isa* const isa = find_isa(wanted ? wanted : "");
-  if (!isa) throw Error(std::string("PYQ8_ISA=") + wanted + " is not there on this CPU");
   const std::vector<int64_t> tensors = numbers(api, info, "tensors"), layers = numbers(api, info, "layers");
   int constant = 0, type = 0;
   const ort::Value* value = nullptr;

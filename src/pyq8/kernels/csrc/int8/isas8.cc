@@ -3,10 +3,11 @@
 #include <cstring>
 
 #include "../call.h"
+#include "spec.h"
 
 namespace pyq8::int8 {
 
-const Isa* find_isa(const char* name) {
+const Isa* find_isa(const std::string& name) {
   const Isa* const known[] = {
 #ifdef PYQ8_VNNI
       &kVnni,
@@ -17,12 +18,15 @@ const Isa* find_isa(const char* name) {
       &kScalar};
   int count = 0;
   const ::Isa* const* usable = isas(&count);
+  std::string names;
   for (int i = 0; i < count; ++i) {
     for (const Isa* isa : known) {
-      if (!std::strcmp(isa->name, usable[i]->name) && (!*name || !std::strcmp(isa->name, name))) return isa;
+      if (std::strcmp(isa->name, usable[i]->name)) continue;
+      if (name.empty() || name == isa->name) return isa;
+      names += (names.empty() ? "" : ", ") + std::string(isa->name);
     }
   }
-  return nullptr;
+  throw Error("PYQ8_ISA=" + name + ": for regions, this CPU and build have " + names);
 }
 
 }  // namespace pyq8::int8

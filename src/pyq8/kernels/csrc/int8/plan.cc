@@ -10,9 +10,20 @@ namespace {
 constexpr int64_t kMostBytes = int64_t(1) << 40;
 constexpr int64_t kMostPixels = int64_t(1) << 23;  // whose codes an INT32 sum holds
 
+std::string by(int64_t h, int64_t w) { return std::to_string(h) + " x " + std::to_string(w); }
+
+// In what two tensors of one size differ.
+std::string unlike(const Place& a, const Place& b) {
+  if (a.n != b.n) return std::to_string(a.n) + " and " + std::to_string(b.n) + " images";
+  return by(a.h, a.w) + " and " + by(b.h, b.w);
+}
+
 int64_t along(int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t before, int64_t behind, bool ceil) {
-  const int64_t left = size + before + behind - dilation * (kernel - 1) - 1;
-  if (left < 0) throw Error("an image is smaller than a kernel");
+  const int64_t padded = size + before + behind, covers = dilation * (kernel - 1) + 1, left = padded - covers;
+  if (left < 0) {
+    throw Error("an image is smaller than a kernel, " + std::to_string(padded) + " pixels with pads and " +
+                std::to_string(covers));
+  }
   const int64_t count = left / stride + 1;
   return count + (ceil && left % stride && count * stride < size + before);  // no window begins behind the image
 }
@@ -26,14 +37,20 @@ class Planner {
     plan_.outputs.assign(size_t(spec_.outputs), {});
     for (size_t i = 0; i < spec_.tensors.size(); ++i) plan_.places[i].channels = spec_.tensors[i].channels;
     for (const Layer& l : spec_.layers) {
+      layer_ = &l - spec_.layers.data();
       if (l.kind == kQuantize) {
         const Shape& in = inputs.at(size_t(l.x));
         const bool last = l.mode == kByteNhwc;
         if ((in.size() != 4 && in.size() != 2) || in[in.size() == 2 || !last ? 1 : 3] != l.other) {
-          throw Error("input " + std::to_string(l.x) + " is not of " + std::to_string(l.other) + " channels");
+          std::string found;
+          for (const int64_t size : in) found += (found.empty() ? "" : " x ") + std::to_string(size);
+          throw Error("input " + std::to_string(l.x) + " is not of " + std::to_string(l.other) + " channels, it is " +
+                      found);
         }
         const bool image = in.size() == 4;
         set(l.y, in[0], image ? in[last ? 1 : 2] : 1, image ? in[last ? 2 : 3] : 1);
+        const Place& first = at(spec_.layers[0].y);
+        if (!first.n != !in[0]) throw Error("some inputs are empty, others not: " + unlike(first, at(l.y)));
         continue;
       }
       const Place& x = at(l.x);
@@ -41,7 +58,7 @@ class Planner {
         Shape& out = plan_.outputs[size_t(l.y)];
         const int64_t channels = spec_.tensors[size_t(l.x)].channels;
         if (l.mode == kToFloatFlat || l.mode == kToByteFlat) {
-          if (x.h != 1 || x.w != 1) throw Error("a flat output of an image of more than one pixel");
+          if (x.h != 1 || x.w != 1) throw Error("a flat output of an image of " + by(x.h, x.w) + " pixels");
           out = {x.n, channels};
         } else if (l.mode == kToByteNhwc) {
           out = {x.n, x.h, x.w, channels};
@@ -49,26 +66,34 @@ class Planner {
           out = {x.n, channels, x.h, x.w};
         }
       } else if (l.kind == kConv && l.mode == kToFloat) {
-        if (height(l, x) != 1 || width(l, x) != 1) throw Error("a flat output of an image of more than one pixel");
+        const int64_t h = height(l, x), w = width(l, x);
+        if (h != 1 || w != 1) throw Error("a flat output of an image of " + by(h, w) + " pixels");
         plan_.outputs[size_t(l.y)] = {x.n, l.more};
       } else if (l.kind == kAdd || l.kind == kMultiply) {
         const Place& other = at(l.other);
         const bool same = x.n == other.n && x.h == other.h && x.w == other.w;
-        if (!same && !(l.kind == kMultiply && x.n == other.n && other.h == 1 && other.w == 1)) throw Error("shapes differ");
+        if (!same && !(l.kind == kMultiply && x.n == other.n && other.h == 1 && other.w == 1)) {
+          const char* const what = l.kind == kAdd ? "sum" : "product";
+          throw Error(std::string("the sizes of a ") + what + " differ, " + unlike(x, other));
+        }
         set(l.y, x.n, x.h, x.w);
       } else if (l.kind == kTable || l.kind == kNormalize) {
         set(l.y, x.n, x.h, x.w);
       } else {
         const Place y = {x.n, height(l, x), width(l, x)};
-        if (l.kind == kAveragePool && (l.r ? l.r * l.s : x.h * x.w) >= kMostPixels) throw Error("a mean of too many pixels");
+        const int64_t r = l.r ? l.r : x.h, s = l.s ? l.s : x.w;
+        if (l.kind == kAveragePool && r * s >= kMostPixels) throw Error("a mean of too many pixels, " + by(r, s));
         if (l.kind == kConv && l.other >= 0) {
           const Place& other = at(l.other);
-          if (other.n != y.n || other.h != y.h || other.w != y.w) throw Error("the shapes of a sum differ");
+          const bool same = other.n == y.n && other.h == y.h && other.w == y.w;
+          if (!same) throw Error("the sizes of a sum differ, " + unlike(y, other));
         }
         set(l.y, y.n, y.h, y.w);
       }
     }
   }
+
+  int64_t layer() const { return layer_; }  // of the size that `shapes` looked at last
 
   // The widest border that any reader wants. Tensors that share memory share it.
   void pads() {
@@ -119,7 +144,10 @@ class Planner {
       for (size_t root = 0; root < owner_.size(); ++root) {
         if (first[root] != int64_t(i) || owner_[root] != int64_t(root)) continue;
         Place& p = plan_.places[root];
-        if (p.n > kMostBytes / std::max<int64_t>(1, p.image())) throw Error("a tensor is too large");
+        if (p.n > kMostBytes / std::max<int64_t>(1, p.image())) {
+          throw Error("tensor " + std::to_string(root) + " is too large, " + std::to_string(p.n) + " images of " +
+                      std::to_string(p.image()) + " bytes");
+        }
         p.bytes = (p.n * p.image() + kSlack + 4095) / 4096 * 4096;
         const auto over = [&](const Block& block) { return block.last < int64_t(i); };
         live.erase(std::remove_if(live.begin(), live.end(), over), live.end());
@@ -143,9 +171,11 @@ class Planner {
   Place& at(int64_t tensor) { return plan_.places[size_t(root_of(spec_, tensor))]; }
 
   void set(int64_t tensor, int64_t n, int64_t h, int64_t w) {
-    if (n < 1 || h < 1 || w < 1) throw Error("an image without pixels");
+    if (n < 0 || h < 1 || w < 1) throw Error("an image without pixels, " + by(h, w));
+    const Place y = {n, h, w};
     Place& p = at(tensor);
-    if (p.n && (p.n != n || p.h != h || p.w != w)) throw Error("the slices of a tensor differ in size");
+    const bool same = p.n == n && p.h == h && p.w == w;
+    if (p.h && !same) throw Error("the slices of a tensor differ in size, " + unlike(p, y));
     p.n = n, p.h = h, p.w = w;
   }
 
@@ -218,6 +248,7 @@ class Planner {
 
   const Spec& spec_;
   Plan& plan_;
+  int64_t layer_ = 0;
   std::vector<int64_t> owner_;  // whose memory a tensor has
 };
 
@@ -225,7 +256,11 @@ class Planner {
 
 Plan::Plan(const Spec& spec, const std::vector<Shape>& inputs) {
   Planner planner(spec, *this);
-  planner.shapes(inputs);
+  try {
+    planner.shapes(inputs);
+  } catch (const Error& error) {
+    throw Error("layer " + std::to_string(planner.layer()) + ": " + error.what());
+  }
   planner.pads();
   planner.chains();
   planner.memory();

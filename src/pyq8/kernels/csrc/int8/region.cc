@@ -105,6 +105,7 @@ void Region::profile(const std::vector<Input>& inputs, const Allocate& allocate,
   std::vector<void*> outputs;
   for (int64_t i = 0; i < spec_.outputs; ++i) outputs.push_back(allocate(i, whole->outputs[size_t(i)]));
   if (nanoseconds) std::fill(nanoseconds, nanoseconds + spec_.layers.size(), 0);
+  if (!whole->outputs[0][0]) return;  // an empty batch
   Memory::Loan loan(*memory_);
   const int64_t images = images_of(inputs), at_once = std::max<int64_t>(1, kMemory * images / whole->bytes);
   const int64_t groups = up(images, at_once);
