@@ -52,6 +52,12 @@ def test_it_fits_the_screen_and_asks_for_nothing(
         assert (red + green + blue > 384) == (scheme == "light")
 
 
+def test_each_of_the_two_speeds_says_how_it_was_measured(browser: Browser, document: Document, page_file: Path) -> None:
+    with shown(browser, page_file, render(document)) as page:
+        assert "whole calls by the clock" in page.locator("#speed").inner_text()
+        assert "need not agree" in page.locator("#time").inner_text()
+
+
 def test_long_names_fit_a_phone_and_every_figure_says_what_it_is(
     browser: Browser, document: Document, page_file: Path
 ) -> None:
