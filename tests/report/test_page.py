@@ -52,6 +52,16 @@ def test_it_fits_the_screen_and_asks_for_nothing(
         assert (red + green + blue > 384) == (scheme == "light")
 
 
+def test_a_node_without_sqnr_has_no_colour_of_the_scale(browser: Browser, document: Document, page_file: Path) -> None:
+    last = max(i for i, x in enumerate(document.network.lines) if x.kernel.int8 and x.sqnr is None)
+    with shown(browser, page_file, render(document)) as page:
+        colour = "e => getComputedStyle(e).backgroundColor"
+        dot = page.locator(f"#n{last} .dot").evaluate(colour)
+        assert dot not in page.locator("#network .legend i[class]").evaluate_all(f"all => all.map({colour})")
+        assert page.locator(f"#n{last} .dot.moved").count() == page.locator(f"a[href='#n{last}'] .moved").count() == 1
+        assert "no SQNR" in page.locator("#network .legend").inner_text()
+
+
 def test_each_of_the_two_speeds_says_how_it_was_measured(browser: Browser, document: Document, page_file: Path) -> None:
     with shown(browser, page_file, render(document)) as page:
         assert "whole calls by the clock" in page.locator("#speed").inner_text()
