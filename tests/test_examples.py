@@ -89,6 +89,11 @@ def test_the_gated_repository_does_what_its_workflows_say(tmp_path: Path) -> Non
     assert hook == "sh -c 'python get_model.py && sh make_int8.sh && sh gate.sh --quick'"
     assert run(["sh", "-c", "sh gate.sh --quick"], folder).returncode == 0
 
+    (after,) = commands((folder / ".gitlab-ci.yml").read_text().partition("after_script:")[2], "- ")
+    for status, kept in (("success", True), ("failed", False)):
+        assert run(["sh", "-c", after], folder, CI_JOB_STATUS=status).returncode == 0
+        assert (folder / "model.int8.onnx").exists() == kept
+
     less = (folder / "make_int8.sh").read_text().rstrip() + " --effort fast --exclude '/inverted/*'"
     assert run(["sh", "-c", less], folder).returncode == 0
     assert run(["sh", "-c", github[3]], folder).returncode == 1

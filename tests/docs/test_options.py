@@ -20,6 +20,14 @@ def options(name: str) -> set[str]:
     return {"--help", *(flag for p in command.params for flag in (*p.opts, *p.secondary_opts))}
 
 
+def test_the_reference_of_json_names_every_command_that_writes_it() -> None:
+    text = (ROOT / "docs/reference/json.md").read_text(encoding="utf-8")
+    table, without = set(re.findall(r"^\| `pyq8 (\w+)", text, re.MULTILINE)), text.partition(" do not.")[0]
+    for name in COMMANDS:
+        writes = "--json" in options(name)
+        assert (name in table, f"`{name}`" in without) == (writes, not writes), name
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
 def test_mentioned_commands_and_options_exist(document: Path) -> None:
     for span in _SPAN.findall(document.read_text(encoding="utf-8")):

@@ -11,11 +11,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
+from pyq8.halves import HalvesReport, HalvesRow
 from pyq8.metrics.metric import Outputs
 from pyq8.report.document import Document, Missing
 from pyq8.report.page import SECTIONS, render
 from pyq8.report.worst import Watcher
 from tests.report.conftest import Digits
+
+BEYOND = """Array.from(document.querySelectorAll('main, main *:not(svg, svg *)'))
+.filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 80))"""
+"""What reaches over the right edge of the window."""
 
 
 @contextmanager
@@ -45,6 +50,46 @@ def test_it_fits_the_screen_and_asks_for_nothing(
         assert verdict is not None and 0 <= verdict["y"] < 300  # on the first screen
         red, green, blue = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
         assert (red + green + blue > 384) == (scheme == "light")
+
+
+def test_a_node_without_sqnr_has_no_colour_of_the_scale(browser: Browser, document: Document, page_file: Path) -> None:
+    last = max(i for i, x in enumerate(document.network.lines) if x.kernel.int8 and x.sqnr is None)
+    with shown(browser, page_file, render(document)) as page:
+        colour = "e => getComputedStyle(e).backgroundColor"
+        dot = page.locator(f"#n{last} .dot").evaluate(colour)
+        assert dot not in page.locator("#network .legend i[class]").evaluate_all(f"all => all.map({colour})")
+        assert page.locator(f"#n{last} .dot.moved").count() == page.locator(f"a[href='#n{last}'] .moved").count() == 1
+        assert "no SQNR" in page.locator("#network .legend").inner_text()
+
+
+def test_each_of_the_two_speeds_says_how_it_was_measured(browser: Browser, document: Document, page_file: Path) -> None:
+    with shown(browser, page_file, render(document)) as page:
+        assert "whole calls by the clock" in page.locator("#speed").inner_text()
+        assert "need not agree" in page.locator("#time").inner_text()
+
+
+def test_long_names_fit_a_phone_and_every_figure_says_what_it_is(
+    browser: Browser, document: Document, page_file: Path
+) -> None:
+    name = "a_tensor_of_a_network_" * 12
+    lines = [replace(x, kernel=replace(x.kernel, node=name), worst=True) for x in document.network.lines]
+    row = HalvesRow(name, (0.0, 1.0), (0.0, 2.0), 0.5)
+    network = replace(document.network, blocks=(tuple(lines),), inputs=(name,), outputs=(name,))
+    long = replace(document, network=network, halves=HalvesReport((row,) * 4, (4, 4), "percentile"))
+    with shown(browser, page_file, render(long), 390) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(BEYOND) == []
+        known = next(i for i, x in enumerate(lines) if x.sqnr is not None and x.fp32_ms is not None)
+        node = page.locator("#network li.node").nth(known)
+        places = [node.locator(part).bounding_box() for part in (".name", ".tag", ".chip", ".run", ".time .before")]
+        assert all(box is not None and box["width"] > 20 for box in places)
+        tag, chip = places[1:3]
+        assert tag is not None and chip is not None and tag["x"] + tag["width"] <= chip["x"]
+        assert node.locator(".tag").evaluate("e => e.scrollWidth <= e.clientWidth")
+        labels = "([part, side]) => getComputedStyle(document.querySelector(part), side).content"
+        assert page.evaluate(labels, [f"#n{known} .meter > :last-child", "::before"]) == '"SQNR "'
+        assert page.evaluate(labels, [f"#n{known} .time > :last-child", "::after"]) == '" ms"'
 
 
 def test_verdict_and_three_numbers_come_first(browser: Browser, document: Document, page_file: Path) -> None:
