@@ -34,6 +34,7 @@ def choose(stats: TensorStats, qtype: QType) -> tuple[float, float]:
 
 
 def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     digits = dataset("digits")
     how = pyq8.Preprocess.from_toml(digits / "preprocess.toml")
     for name in ("deviations", "percentile", "minmax"):

@@ -28,6 +28,7 @@ def images(folder: Path) -> Iterator[np.ndarray[Any, Any]]:
 
 
 def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     digits = dataset("digits")
     model, out = digits / "digits.onnx", folder / "digits.int8.onnx"
 

@@ -48,6 +48,7 @@ def rates(calls: dict[str, Callable[[], Any]], rounds: int = 5) -> dict[str, flo
 
 
 def main(folder: Path, model: Path, photos: Path, preprocess: pyq8.Preprocess) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{model.stem}.int8.onnx"
     result = pyq8.quantize(model, photos, preprocess=preprocess, input="uint8")
     result.save(out)

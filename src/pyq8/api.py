@@ -31,6 +31,7 @@ from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly,
 from pyq8.verify.baseline import Baseline, read_baseline
 from pyq8.verify.demand import Limits
 from pyq8.verify.gate import Verdict, doubts, judge_kernels, judge_speed
+from pyq8.verify.judged import OF_BOXES, picks_boxes
 from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.report import Report, make_report
 from pyq8.verify.speed import time_models
@@ -159,7 +160,8 @@ def check(
         candidate: path of the quantized model.
         data: as for `quantize`.
         metric: top1, top5, agreement, sqnr, cosine, map, map50, map-voc, "module:function" of your own, or a metric
-            to use once; None takes top1 where there are labels, agreement for classifiers without, else sqnr.
+            to use once; None takes map50 against FP32 for a detector with NMS in the graph, top1 where there are
+            labels, agreement for classifiers without, else sqnr.
         max_drop: what the metric may lose, in its unit: percentage points, or dB for sqnr against a baseline.
         minimum: what sqnr (dB) or cosine must reach.
         confidence: of the bounds that decide, above 0.5.
@@ -193,6 +195,10 @@ def check(
     fp32, int8 = load(reference), load(candidate, quantized=True)
     fp32, preprocess = same_input(fp32, int8, preprocess)
     check_same_interface(fp32, int8)
+    if asked is None and picks_boxes(fp32):
+        name, against_fp32 = OF_BOXES
+        asked = find_metric(name, data, against_fp32, detector)
+        check_limits(asked, limits, before is not None)
     loader = open_loader(
         data,
         input_specs(fp32),

@@ -29,7 +29,7 @@ def write_text(text: str, file: str | Path) -> None:
         if beside is not path:
             with suppress(OSError):
                 beside.unlink()
-        raise OutputError(f"{file}: cannot be written: {error.strerror}; nothing was kept") from None
+        raise OutputError(f"{file}: cannot be written: {error.strerror}") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -52,6 +52,13 @@ def test_a_missing_model(tmp_path: Path, photos: Path, digits_preprocess: str) -
     )
 
 
+@pytest.mark.parametrize("more", [[], ["-o", "out"]])
+def test_a_missing_folder_of_models(photos: Path, digits_preprocess: str, more: list[str]) -> None:
+    code, _, error = quantize("nofolder/", photos, digits_preprocess, *more)
+    assert code == 3
+    assert error == "pyq8: nofolder: no such file or folder; give an FP32 ONNX model, or a folder of them\n"
+
+
 @pytest.mark.parametrize("content", [b"", b"not a model at all", b"\x89PNG\r\n\x1a\n" + bytes(99)])
 def test_a_file_that_is_no_model(tmp_path: Path, photos: Path, digits_preprocess: str, content: bytes) -> None:
     model, out = tmp_path / "m.onnx", tmp_path / "o.onnx"

@@ -75,7 +75,7 @@ def test_a_list_has_defaults_and_its_paths_are_relative_to_it(
         [[models]]
         model = "a.onnx"
         format = "qdq"
-        out = "x.onnx"
+        out = "new/x.onnx"
         exclude = ["*inverted*"]
         skip-bad = true
         [[models]]
@@ -89,7 +89,9 @@ def test_a_list_has_defaults_and_its_paths_are_relative_to_it(
     assert (code, stderr) == (0, "")
     a, c = json.loads(stdout)["models"]
     assert a["result"]["plan"]["float_nodes"] and not c["result"]["plan"]["float_nodes"]
-    assert (models / "x.onnx").exists() and (models / "c.int8.onnx").exists() and (models / "c.plan.json").exists()
+    assert (
+        (models / "new" / "x.onnx").exists() and (models / "c.int8.onnx").exists() and (models / "c.plan.json").exists()
+    )
     assert (a["result"]["format"], c["result"]["format"]) == ("qdq", "qoperator")
 
 
@@ -108,6 +110,12 @@ def test_a_list_has_defaults_and_its_paths_are_relative_to_it(
         ("models = 3", [], "wants a table [defaults] and a table [[models]]"),
         ("", [], "names no models; add a table [[models]]"),
         ("[[models", [], "batch.toml: "),
+        (
+            "[defaults]\ncalib = '.'\n[[models]]\nmodel = 'a.onnx'\n[[models]]\nmodel = 'no.onnx'",
+            [],
+            "no.onnx: no such file; give the path of an ONNX model",
+        ),
+        ("[[models]]\nmodel = 'a.onnx'\ncalib = 'nowhere'", [], "nowhere: does not exist; give a folder of images"),
         (
             "[defaults]\ncalib = '.'\n[[models]]\nmodel = 'a.onnx'\n[[models]]\nmodel = 'c.onnx'\nout='a.int8.onnx'",
             [],

@@ -11,6 +11,8 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
+from pyq8.report import gather
+from pyq8.report.document import Missing
 from tests.cli.run import run
 
 DETECTOR = """
@@ -34,6 +36,18 @@ g (float[N, 3, 32, 32] x) => (float[N, A, 4] offsets, float[N, A, C] logits) {
     offsets = Concat <axis = 2> (o, o)
 }
 """
+PICKED = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[N, 3, 32, 32] x) => (float[2, 4] boxes, float[2] scores, int64[2] labels) {
+    c = Conv (x, w, b)
+    p = GlobalAveragePool (c)
+    s = Sigmoid (p)
+    both = Reshape (s, two)
+    scores, order = TopK (both, two)
+    boxes = Gather (where, order)
+    labels = Gather (which, order)
+}
+"""
 BOXES = np.array([[2, 2, 14, 14], [16, 16, 30, 30]], np.float32)
 BRIGHT, DARK = (np.array([[k] * 3, [-k] * 3], np.float32)[:, :, None, None] / 60 for k in (1, -1))
 
@@ -49,6 +63,12 @@ def write(path: Path, text: str, weight: np.ndarray, **more: np.ndarray) -> str:
 def detector(path: Path, weight: np.ndarray) -> str:
     """Its first box is surer the brighter the image, its second the darker."""
     return write(path, DETECTOR, weight, where=BOXES, which=np.array([1, 2]), two=np.array([2]))
+
+
+def picked(path: Path, weight: np.ndarray) -> str:
+    """It is sure of both boxes, the surer one first: which one that is hangs on little."""
+    more = {"b": np.array([3, 3], np.float32), "where": BOXES, "which": np.array([1, 2]), "two": np.array([2])}
+    return write(path, PICKED, weight, **more)
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +190,42 @@ def test_the_extra_is_named_where_it_is_missing(check, monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, "faster_coco_eval", None)
     code, _, error = check("good", "--metric", "map")
     assert code == 2 and "pip install 'pyq8[detection]'" in error and error.count("\n") == 1
+
+
+def test_boxes_in_another_order_pass_where_nothing_was_asked_for(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "p.toml").write_text(STRETCH)
+    models = [picked(tmp_path / f"{k}.onnx", BRIGHT * np.float32(k / 100)) for k in (1, -1)]
+    given = [*models, "--data", str(data), "--preprocess", str(tmp_path / "p.toml")]
+
+    assert run("check", *given, "--metric", "sqnr")[0] == 1
+    code, text, _ = run("check", *given, "--max-drop", "10")
+
+    assert code == 0 and "judged by --metric map50 --truth fp32" in text and "sqnr" not in text
+    code, _, error = run("check", *given, "--min", "15")
+    assert code == 2 and "--min does not fit map50" in error
+
+
+def test_quantize_judges_no_boxes_by_sqnr(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "time_both", lambda *_: Missing("the models were not timed"))
+    (tmp_path / "p.toml").write_text(STRETCH)
+    model, page = picked(tmp_path / "m.onnx", BRIGHT / 100), tmp_path / "r.html"
+    argv = [model, "--calib", str(data), "--preprocess", str(tmp_path / "p.toml"), "--effort", "fast"]
+
+    code, text, _ = run("quantize", *argv, "--placement", "all", "--report", str(page))
+
+    assert code == 0 and "--metric map50 --truth fp32\n" in text
+    assert " dB" not in next(line for line in text.splitlines() if line.startswith("outputs"))
+    assert "map50; FP32 100 %" in page.read_text()
+    monkeypatch.setitem(__import__("sys").modules, "faster_coco_eval", None)
+    code, _, _ = run("quantize", *argv, "--placement", "all", "--report", str(page))
+    assert code == 0 and "pip install" in page.read_text() and "SQNR stands here instead" in page.read_text()
+
+
+def test_tune_judges_as_check_does(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "p.toml").write_text(STRETCH)
+    model = picked(tmp_path / "m.onnx", BRIGHT / 100)
+    argv = [model, "--calib", str(data), "--data", str(data), "--preprocess", str(tmp_path / "p.toml")]
+
+    code, _, error = run("tune", *argv, "--min", "15", "--effort", "fast", "--placement", "all")
+
+    assert code == 2 and "--min does not fit map50" in error

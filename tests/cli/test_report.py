@@ -20,10 +20,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, digits_model: str, digits_ima
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gather, "time_both", lambda *_: Missing("the models were not timed"))
-        code, _, _ = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
+        code, out, _ = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
                          "--samples", "8", "--effort", "fast", "-o", str(folder / "int8.onnx"),
                          "--report", str(folder / "report.html"))  # fmt: skip
-    assert code == 0
+    assert code == 0 and out.splitlines()[-1] == f"report      {folder / 'report.html'}"
     return folder
 
 
@@ -31,6 +31,17 @@ def test_quantize_writes_a_report_that_judges_nothing(made: Path, digits_images:
     text = (made / "report.html").read_text()
     assert "Not judged: these are its calibration images" in text and "8 images that it was calibrated on" in text
     assert f"--calib {digits_images}" in text and "--effort fast" in text
+
+
+def test_a_report_that_cannot_be_written_leaves_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_model: str, digits_images: str, digits_preprocess: str
+) -> None:
+    monkeypatch.setattr(gather, "time_both", lambda *_: Missing("the models were not timed"))
+    model = tmp_path / "int8.onnx"
+    code, out, err = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
+                         "--samples", "4", "--effort", "fast", "-o", str(model), "--report", "/dev/full")  # fmt: skip
+    assert code == 3 and model.exists() and "report  " not in out
+    assert err == f"pyq8: /dev/full: cannot be written: No space left on device; the model is kept: {model}\n"
 
 
 def test_report_exits_as_check_does_and_says_where_it_is(

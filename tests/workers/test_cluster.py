@@ -78,6 +78,17 @@ def test_a_cluster_that_cannot_be_used_is_one_line(
             pass
 
 
+@pytest.mark.parametrize("address", ["rubbish", "tcp://scheduler.invalid:8786", "no://127.0.0.1:8786"])
+def test_what_is_no_address_is_told_before_a_client_waits_for_it(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(*_: object, **__: object) -> None:
+        raise AssertionError("waits, and says later in a traceback that it could not close")
+
+    monkeypatch.setattr("distributed.Client", wait)
+
+    with pytest.raises(WorkerError, match=f"--dask {address}: no scheduler answers"), dask_cluster(address):
+        pass
+
+
 def test_the_extra_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
 

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from pyq8.cli.options import check_data_options, find_preprocess
 from pyq8.cli.output import check_writable
-from pyq8.errors import UsageError
+from pyq8.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from pyq8.groundwork import Progress
@@ -30,6 +30,7 @@ def check_asked(context: click.Context) -> str:
 
     Raises:
         UsageError: naming the option.
+        ModelError: there is no such model.
         OutputError: a file could not be written.
     """
     from pyq8.pixel_input import pixel_input
@@ -40,6 +41,8 @@ def check_asked(context: click.Context) -> str:
     out: str = asked["output"] or f"{model.removesuffix('.onnx')}.int8.onnx"
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
+    if not Path(model).suffix and not Path(model).exists():  # it may have been meant as a folder
+        raise ModelError(f"{Path(model)}: no such file or folder; give an FP32 ONNX model, or a folder of them")
     check_format(asked["format_"])
     if asked["fallback"] is not None and asked["format_"] != REGIONS:
         raise UsageError(f"--fallback {asked['fallback']}: only --format {REGIONS} needs one; leave it out")

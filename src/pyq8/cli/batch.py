@@ -17,7 +17,7 @@ from pyq8.cli.batch_table import line, summary
 from pyq8.cli.level import say, tell_path, warn
 from pyq8.cli.options import open_executor
 from pyq8.cli.output import check_writable, progress_bars, write_json
-from pyq8.errors import OutputError, Pyq8Error, UsageError
+from pyq8.errors import DataError, ModelError, OutputError, Pyq8Error, UsageError
 
 if TYPE_CHECKING:
     from pyq8.groundwork import Progress
@@ -63,10 +63,11 @@ def quantize_batch(context: click.Context) -> int:
         Pyq8Error: what is found before the work.
     """
     asked = context.params
-    json_file, output = asked["json_file"], asked["output"]
+    json_file = asked["json_file"]
     lines = list_models(context)
-    if output is not None:
-        _make_folder(Path(output))
+    outs = [parse(arguments).params["output"] for arguments in lines]
+    for folder in dict.fromkeys(Path(out).parent for out in outs if out is not None):
+        _make_folder(folder)
     jobs = [(arguments, _check(arguments, json_file)) for arguments in lines]
     _check_apart(jobs)
     check_writable(json_file, *(arguments[-1] for arguments in lines))
@@ -151,15 +152,21 @@ def _quantize_alone(arguments: list[str], out: str) -> Outcome:
 
 
 def _check(arguments: list[str], json_file: str | None) -> str:
-    """Where a model goes, if its options can be.
+    """Where a model goes, if its options can be and its files are there.
 
     Raises:
         UsageError: they cannot; names the model.
+        InputError: a file is missing; likewise.
     """
     try:
         context = parse(arguments)
         out = check_asked(context)
         check_writable(json_file, out)
+        if not Path(arguments[-1]).exists():
+            raise ModelError(f"{arguments[-1]}: no such file; give the path of an ONNX model")
+        calib = context.params["calib"]
+        if calib is not None and not Path(calib).exists():
+            raise DataError(f"{calib}: does not exist; give a folder of images, .npz or .npy")
         return out
     except Pyq8Error as error:
         text = str(error)
@@ -185,7 +192,7 @@ def _check_apart(jobs: Sequence[tuple[list[str], str]]) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """So that many models have where to go.
+    """So that models have where to go.
 
     Raises:
         OutputError: it cannot be made, or is a file.
@@ -193,4 +200,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise OutputError(f"-o {folder}: cannot be a folder for several models ({error.strerror}); give one") from None
+        raise OutputError(f"{folder}: cannot be a folder for models ({error.strerror}); give another") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyq8.cli.output import decibel
+from pyq8.detection.detector import name_detector
 
 if TYPE_CHECKING:
     from pyq8.cli.batch import Outcome
@@ -34,7 +35,9 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     report = outcome.result["report"]
     accuracy, kernels = report["accuracy"], report["kernels"]
     rows = accuracy["rows"] if accuracy is not None else []
-    sqnr = next((decibel(row["value"]) for row in rows if row["metric"] == "sqnr"), "")
+    values = [row["value"] for row in rows if row["metric"] == "sqnr"]
+    boxes = name_detector(row["output"] for row in rows) is not None  # others are in their places
+    sqnr = decibel(values[0]) if values and not boxes else ""
     sizes = (f"{size / 2**20:.1f}" for size in outcome.sizes)
     share = f"{kernels['int8_convolutions']}/{kernels['convolutions']}"
     return name, *sizes, sqnr, share, f"{sum(outcome.result['seconds'].values()):.1f}"

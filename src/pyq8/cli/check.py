@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     "--metric",
     type=names.METRIC,
     help="top1, top5, agreement, sqnr, cosine, map (COCO), map50, map-voc, or module:function of your own. "
-    "Default: the first that applies of top1 (with labels), agreement (classifiers), sqnr.",
+    "Default: map50 against FP32 for a detector with NMS in the graph, else the first that applies of top1 (with "
+    "labels), agreement (classifiers), sqnr.",
 )
 @click.option(
     "--max-drop",
@@ -164,6 +165,7 @@ def command(
             progress=progress,
         )
     if json_file != "-":
+        say_usual(metric, verdict)
         show(verdict)
     if baseline is not None and update_baseline:
         if verdict.passed:
@@ -175,6 +177,14 @@ def command(
     write_summary(verdict)
     write_json({"kind": "pyq8 check", "schema": 1, **verdict.to_json()}, json_file)
     return verdict.exit_code
+
+
+def say_usual(asked: str | None, verdict: Verdict) -> None:
+    """By what a detector is judged where nobody said."""
+    from pyq8.verify.judged import OF_BOXES
+
+    if asked is None and verdict.record["metric"] == OF_BOXES[0]:
+        say("judged by --metric map50 --truth fp32: SQNR of boxes behind NMS compares boxes in another order")
 
 
 def show(verdict: Verdict) -> None:

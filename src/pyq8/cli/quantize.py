@@ -8,11 +8,12 @@ import click
 
 from pyq8.cli import names
 from pyq8.cli.asked import check_asked, do_asked, find_doubts
-from pyq8.cli.level import tell_path, warn
+from pyq8.cli.level import line, tell_path, warn
 from pyq8.cli.options import data_options, find_preprocess, json_option, open_executor, worker_options
 from pyq8.cli.output import progress_bars, write_json
 from pyq8.cli.report import check_report, write_report
 from pyq8.cli.result import show, show_details
+from pyq8.errors import OutputError
 
 
 @click.command("quantize")
@@ -116,6 +117,11 @@ def command(context: click.Context, /, model: str, json_file: str | None, **opti
         made = result if options["plan"] is None else None  # with a plan, the images are for comparing only
         how = {name: options[name] for name in ("samples", "split", "seed", "skip_bad")}
         preprocess = find_preprocess(options["preset"], options["preprocess_file"])
-        write_report(context, made, (model, out, options["calib"]), report, preprocess=preprocess, **how)
+        try:
+            write_report(context, made, (model, out, options["calib"]), report, preprocess=preprocess, **how)
+        except OutputError as error:
+            raise OutputError(f"{error}; the model is kept: {out}") from None
+        if json_file != "-":
+            line("report", report)
     write_json(result.to_json(), json_file)
     return 0

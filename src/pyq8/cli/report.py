@@ -8,6 +8,7 @@ import click
 
 from pyq8.cli import names
 from pyq8.cli.check import command as check
+from pyq8.cli.check import say_usual
 from pyq8.cli.level import line, say, tell_path
 from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
 from pyq8.cli.output import check_writable, command_line, progress_bars, write_json
@@ -105,6 +106,7 @@ def command(
     write_text(render(document), output)
     verdict = document.verdict
     if json_file != "-":
+        say_usual(asked["metric"], verdict)
         for reason in verdict.reasons:
             say(reason)
         say("passed" if verdict.passed else verdict.outcome.upper())

@@ -19,6 +19,9 @@ ENOUGH = 16
 
 def show(result: Result, model: str, calib: str | None, out: str, plan: str | None = None) -> None:
     """Ten lines that say what happened; without those of accuracy where there were no images."""
+    from pyq8.verify.judged import OF_BOXES, picks_boxes
+
+    boxes = picks_boxes(result.prepared)
     kernels, layers, accuracy = result.report.kernels, result.report.layers, result.report.accuracy
     seconds = sum(result.seconds.values())
     skipped = f" ({len(result.skipped)} unreadable ones left out)" if result.skipped else ""
@@ -38,10 +41,14 @@ def show(result: Result, model: str, calib: str | None, out: str, plan: str | No
         many = "image" if accuracy.samples == 1 else "images"
         images = f"{accuracy.samples} {'calibration ' if plan is None else ''}{many}{skipped if plan else ''}"
         doubt = "; others may lose more" if plan is None and result.calibration.samples < ENOUGH else ""
-        line("outputs", f"SQNR on {images}: {', '.join(outputs[:6])}{doubt}")
+        if boxes:
+            line("outputs", "SQNR of boxes behind NMS compares boxes in another order; next judges what is found")
+        else:
+            line("outputs", f"SQNR on {images}: {', '.join(outputs[:6])}{doubt}")
         worst = [f"{r.node} {decibel(r.sqnr)}" for r in layers.rows[:3]]
         line("worst", ", ".join(worst))
-    line("next", shlex.join(["pyq8", "check", model, out, "--data", calib or "IMAGES"]))
+    judge = ["--metric", OF_BOXES[0], "--truth", OF_BOXES[1]] if boxes else []
+    line("next", shlex.join(["pyq8", "check", model, out, "--data", calib or "IMAGES", *judge]))
 
 
 def show_details(result: Result) -> None:

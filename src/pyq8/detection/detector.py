@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,23 +127,31 @@ def guess_detector(outputs: Mapping[str, Array]) -> Detector:
     Raises:
         DataError: raw heads, or no detector.
     """
-    parts = ("boxes", "scores", "classes", "labels", "num_")
-    ordered = sorted(outputs, key=len, reverse=True)  # of detection_boxes and raw_detection_boxes, the shorter
-    names = {part: name for name in ordered for part in parts if part in name}
-    labels = names.get("classes") or names.get("labels")
-    if "boxes" in names and "scores" in names and labels:
-        tensorflow = "num_" in names
-        return Detector(
-            names["boxes"],
-            names["scores"],
-            labels,
-            names.get("num_", ""),
-            form="yxyx" if tensorflow else "xyxy",
-            normalized=tensorflow,
-        )
+    found = name_detector(outputs)
+    if found is not None:
+        return found
     shapes = ", ".join(f"{name!r} {list(array.shape)}" for name, array in outputs.items())
     raw = any(array.shape[-1:] == (4,) for array in outputs.values())
     raise DataError(
         f"{'raw heads' if raw else 'no boxes'} in the outputs ({shapes}); "
         "say how to read them with --detector FILE.toml, or judge by --metric sqnr"
+    )
+
+
+def name_detector(outputs: Iterable[str]) -> Detector | None:
+    """What the names of the outputs alone say; None where they are not those of boxes, scores and labels."""
+    parts = ("boxes", "scores", "classes", "labels", "num_")
+    ordered = sorted(outputs, key=len, reverse=True)  # of detection_boxes and raw_detection_boxes, the shorter
+    names = {part: name for name in ordered for part in parts if part in name}
+    labels = names.get("classes") or names.get("labels")
+    if "boxes" not in names or "scores" not in names or not labels:
+        return None
+    tensorflow = "num_" in names
+    return Detector(
+        names["boxes"],
+        names["scores"],
+        labels,
+        names.get("num_", ""),
+        form="yxyx" if tensorflow else "xyxy",
+        normalized=tensorflow,
     )

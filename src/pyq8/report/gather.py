@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pyq8 import api
 from pyq8.detection.description import read_detector
 from pyq8.environment import model_bytes
-from pyq8.errors import DataError
+from pyq8.errors import DataError, UsageError
 from pyq8.groundwork import Progress
 from pyq8.inference import input_specs
 from pyq8.loaders import Preprocess, open_loader
@@ -29,6 +30,7 @@ from pyq8.report.worst import Watcher
 from pyq8.result import Result
 from pyq8.verify.accuracy_demand import DEFAULT_MAX_DROP, DEFAULT_MINIMUM
 from pyq8.verify.gate import Verdict
+from pyq8.verify.judged import picks_boxes
 from pyq8.verify.speed import SpeedReport
 
 if TYPE_CHECKING:
@@ -95,7 +97,16 @@ def gather(
         skip_bad=skip_bad,
     )
     watcher = Watcher(loader.preprocess, read_detector(detector) if detector else None)
-    verdict = api.check(fp32, int8, loader, metric=asked, progress=progress, watch=watcher, **limits)
+    given: dict[str, Any] = {"progress": progress, "watch": watcher, **limits}
+    try:
+        verdict = api.check(fp32, int8, loader, metric=asked, detector=detector, **given)
+    except (DataError, UsageError) as error:
+        if result is None or not picks_boxes(original):
+            raise
+        watcher = given["watch"] = Watcher(loader.preprocess, None)
+        verdict = api.check(fp32, int8, loader, metric="sqnr", **given)
+        doubt = f"{error}; SQNR stands here instead, which compares boxes in another order"
+        verdict = replace(verdict, warnings=(*verdict.warnings, doubt))
     inside = (
         inside_of_result(result) if result is not None else look_inside(original, int8, quantized, loader, progress)
     )

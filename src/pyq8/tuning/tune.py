@@ -36,6 +36,7 @@ from pyq8.tuning.tape import Tape
 from pyq8.types import Config
 from pyq8.verify.accuracy_demand import check_limits
 from pyq8.verify.demand import Limits
+from pyq8.verify.judged import OF_BOXES, picks_boxes
 from pyq8.verify.speed import SpeedReport
 
 TIMED = 6
@@ -145,6 +146,9 @@ def tune(
         clock=Clock(),
         executor=executor,
     )
+    if metric is None and picks_boxes(base.original):
+        metric, truth = OF_BOXES
+        asked = make_metric()
     if preprocess is None and base.loader.preprocess is not None:
         guessed = base.loader.preprocess.preprocess
         say(f"warning: preprocessing was guessed ({guessed}); say --preset or --preprocess if it is wrong")

@@ -17,8 +17,7 @@ class Limits:
     """What the gate demands.
 
     Args:
-        metric: None takes top1 where there are labels, agreement for classifiers without, else sqnr. Or a metric's
-            name, or "module:function" of one's own.
+        metric: None for what `pyq8.check` takes. Or a metric's name, or "module:function" of one's own.
         max_drop: what the metric may lose, in its unit: percentage points, or dB for sqnr against a baseline.
         minimum: what sqnr (dB) or cosine must reach.
         min_int8: share of the convolutions that must run on INT8 kernels.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pyq8.detection.detector import name_detector
 from pyq8.inference import batch_size, single
 from pyq8.types import Array, Feeds, Plan
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 PICKS = frozenset("NonMaxSuppression TopK NonZero ArgMax ArgMin Unique Loop If Scan".split())
 """Behind these, a small error exchanges whole rows or changes how many there are."""
+OF_BOXES = ("map50", "fp32")
+"""Metric, and what it is measured against, of a model that picks boxes, where nothing is asked for."""
+
+
+def picks_boxes(model: ir.Model) -> bool:
+    """Whether it is a detector with NMS, or the like, in the graph: SQNR would compare its boxes in another order."""
+    return _picks(model.graph) and name_detector(v.name or "" for v in model.graph.outputs) is not None
 
 
 def judged_model(prepared: ir.Model, plan: Plan) -> ir.Model:

@@ -12,7 +12,7 @@ from pyq8.environment import environment
 from pyq8.errors import UsageError, WorkerError
 from pyq8.workers.sources import Source
 
-TIMEOUT = 30.0
+TIMEOUT = 10.0
 """Seconds within which the scheduler must answer and a worker be there."""
 
 
@@ -36,6 +36,7 @@ def dask_cluster(address: str) -> Iterator[Executor]:
     # models are sent once, larger than what Dask takes for a mistake
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TiB"}):
         try:
+            import_module("distributed.comm").resolve_address(address)  # a client waits for what has none
             client = distributed.Client(address, timeout=TIMEOUT, set_as_default=False)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
