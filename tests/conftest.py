@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from pyq8.datasets import dataset
+
+sys.executable = os.environ.get("PYQ8_TEST_PYTHON", sys.executable)  # make test-avx2: children are emulated too
 
 hypothesis.settings.register_profile("pyq8", deadline=None)  # no test asserts a time
 hypothesis.settings.load_profile("pyq8")

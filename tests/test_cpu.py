@@ -9,46 +9,62 @@ import sys
 import numpy as np
 import pytest
 
-from pyq8 import cpu
+from pyq8 import compiled, cpu, kernels
 
 AVX512 = "avx512f avx512bw avx512dq avx512vl"
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A machine with this /proc/cpuinfo and without the compiled library."""
     monkeypatch.setattr(cpu, "_cpuinfo", lambda: text)
+    monkeypatch.setattr(compiled, "load", lambda: (None, "no compiled kernels"))
 
 
+X86 = pytest.mark.skipif(cpu.cpu_class() is cpu.OTHER, reason="the classes are those of x86")
+
+
+@X86
 @pytest.mark.parametrize(
-    "flags, isa, vnni",
+    "flags, isa, name, saturates",
     [
-        ("sse avx", set(), False),
-        ("avx2 fma", {"avx2"}, False),
-        (f"avx2 {AVX512}", {"avx2", "avx512"}, False),
-        ("avx2 avx512f", {"avx2"}, False),
-        (f"avx2 {AVX512} avx512_vnni", {"avx2", "avx512", "avx512_vnni"}, True),
-        ("avx2 avx_vnni", {"avx2", "avx_vnni"}, True),
-        (
-            f"avx2 {AVX512} avx512_vnni avx_vnni amx_int8",
-            {"avx2", "avx512", "avx512_vnni", "avx_vnni", "amx_int8"},
-            True,
-        ),
+        ("sse avx", "", "sse", True),
+        ("avx2", "", "sse", True),
+        ("avx2 fma", "avx2", "avx2", True),
+        (f"avx2 fma {AVX512}", "avx2 avx512", "avx512", True),
+        ("avx2 fma avx512f", "avx2", "avx2", True),
+        (f"avx2 fma {AVX512} avx512_vnni", "avx2 avx512 avx512_vnni", "avx512_vnni", False),
+        ("avx2 fma avx_vnni", "avx2 avx_vnni", "avx_vnni", False),
+        (f"avx2 fma {AVX512} avx512_vnni amx_tile amx_int8", "avx2 avx512 avx512_vnni amx_int8", "amx", False),
     ],
 )
-def test_instructions_are_read_from_the_flags(
-    monkeypatch: pytest.MonkeyPatch, flags: str, isa: set[str], vnni: bool
+def test_the_class_is_read_from_the_flags(
+    monkeypatch: pytest.MonkeyPatch, flags: str, isa: str, name: str, saturates: bool
 ) -> None:
     pretend(monkeypatch, f"processor\t: 0\nmodel name\t: A CPU\nflags\t\t: fpu {flags}\n")
 
-    assert cpu.isa() == isa
-    assert cpu.has_vnni() is vnni
+    assert cpu.isa() == set(isa.split())
+    assert cpu.cpu_class().name == name
+    assert cpu.cpu_class().saturates is saturates
+    assert cpu.has_vnni() is not saturates
     assert cpu.cpu_name() == "A CPU"
+
+
+@X86
+def test_our_kernels_are_those_of_the_class() -> None:
+    assert kernels.isas() == cpu.cpu_class().kernels
+
+
+def test_no_x86_is_a_class_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+
+    assert cpu.cpu_class() is cpu.OTHER
+    assert not cpu.cpu_class().saturates
 
 
 def test_without_cpuinfo_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, "")
 
     assert cpu.isa() == frozenset()
-    assert not cpu.has_vnni()
     assert cpu.cpu_name()
     assert cpu.physical_cores() >= 1
     assert "no INT8 instructions known" in cpu.describe()

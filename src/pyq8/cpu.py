@@ -2,41 +2,94 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from pyq8 import compiled
 
 FLAGS = {
-    "avx2": {"avx2"},
+    "avx2": {"avx2", "fma"},
+    "avx_vnni": {"avx_vnni"},
     "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
     "avx512_vnni": {"avx512_vnni"},
-    "avx_vnni": {"avx_vnni"},
-    "amx_int8": {"amx_int8"},
+    "amx_int8": {"amx_tile", "amx_int8"},
 }
-"""Our name -> the flags of /proc/cpuinfo that it takes."""
+"""Our name -> the flags of /proc/cpuinfo that it takes; csrc/cpu.cc asks the processor for the same."""
+
+
+@dataclass(frozen=True)
+class CpuClass:
+    """What processors of a kind have in common.
+
+    Attributes:
+        name: as DESIGN and the documents spell it.
+        needs: of `FLAGS`.
+        saturates: ONNX Runtime adds pairs of u8 x s8 products in 16 bits, which holds no two of 255 * 127.
+        kernels: ours that run there, best first; csrc/call.cc chooses the same.
+    """
+
+    name: str
+    needs: frozenset[str]
+    saturates: bool
+    kernels: tuple[str, ...]
+
+
+CLASSES = tuple(
+    CpuClass(name, frozenset(needs.split()), saturates, tuple(kernels.split()))
+    for name, needs, saturates, kernels in (
+        ("amx", "amx_int8 avx512_vnni", False, "vnni avx2 scalar"),
+        ("avx512_vnni", "avx512_vnni", False, "vnni avx2 scalar"),
+        ("avx_vnni", "avx2 avx_vnni", False, "avx2 scalar"),
+        ("avx512", "avx2 avx512", True, "avx2 scalar"),
+        ("avx2", "avx2", True, "avx2 scalar"),
+        ("sse", "", True, "scalar"),
+    )
+)
+"""The kinds of x86 processors, best first: a processor is of the first of which it has all."""
+OTHER = CpuClass("other", frozenset(), saturates=False, kernels=("scalar",))
+"""No x86 at all: ONNX Runtime's kernels there do not saturate."""
 
 _share: int | None = None
 
 
 def cpu_name() -> str:
     """The processor's name, or its architecture where it does not say."""
-    return _field("model name") or platform.processor() or platform.machine()
+    library, _ = compiled.load()
+    own = _text(library.pyq8_cpu_name) if library else ""
+    return own or _field("model name") or platform.processor() or platform.machine()
 
 
 def isa() -> frozenset[str]:
-    """Those of avx2, avx512, avx512_vnni, avx_vnni, amx_int8 that the processor has.
+    """Those of `FLAGS` that the processor has.
 
-    Read from /proc/cpuinfo; empty on any other system than Linux on x86, whatever it has.
+    The compiled library asks it; where there is none, /proc/cpuinfo does, which is the host's in an emulator, and
+    nothing on any other system than Linux.
     """
+    library, _ = compiled.load()
+    if library is not None:
+        return frozenset(_text(library.pyq8_cpu_instructions).split())
     flags = set((_field("flags") or "").split())
     return frozenset(name for name, needed in FLAGS.items() if needed <= flags)
 
 
+def cpu_class() -> CpuClass:
+    """The row of `CLASSES` that the processor is of."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return OTHER
+    found = isa()
+    return next(row for row in CLASSES if row.needs <= found)
+
+
 def has_vnni() -> bool:
     """Whether u8 x s8 products are summed in 32 bits; without, pairs of them saturate in 16."""
-    return not isa().isdisjoint({"avx512_vnni", "avx_vnni"})
+    return not cpu_class().saturates
 
 
 def physical_cores() -> int:
@@ -101,6 +154,12 @@ def _field(name: str) -> str | None:
         if key.strip() == name:
             return value.strip()
     return None
+
+
+def _text(function: Callable[[], Any]) -> str:
+    """What a function of the library says, its runs of blanks as one."""
+    function.restype = ctypes.c_char_p  # type: ignore[attr-defined]
+    return " ".join(function().decode("ascii", "replace").split())
 
 
 def _quota() -> int | None:

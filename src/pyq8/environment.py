@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -77,7 +76,7 @@ def model_bytes(path: str | Path, model: ir.Model | None = None) -> int:
 
 def may_saturate(model: ir.Model) -> bool:
     """Whether this CPU adds u8 x s8 products in 16 bits (x86 without VNNI) and the weights are too large for that."""
-    if cpu.has_vnni() or platform.machine().lower() not in ("x86_64", "amd64"):
+    if not cpu.cpu_class().saturates:
         return False
     import onnx_ir as ir
 

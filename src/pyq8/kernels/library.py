@@ -1,19 +1,17 @@
-"""The compiled kernels: where the library is, what it can run here, and its functions."""
+"""The compiled kernels: what the library can run here, and its functions."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 from functools import cache
-from pathlib import Path
 
-from pyq8 import cpu
+from pyq8 import compiled, cpu
+from pyq8.compiled import path
 from pyq8.errors import UsageError
 
-NAMES = "libpyq8_kernels.so", "libpyq8_kernels.dev.so"
-"""Installed, and built into the source tree by `make kernels`."""
-VERSION = 4
-"""Of the C interface, csrc/api.cc."""
+__all__ = ["CCall", "CConv", "chosen", "load", "names", "path"]
+
 REFERENCE = "reference"
 
 
@@ -41,31 +39,14 @@ class CCall(ctypes.Structure):
     )
 
 
-def path() -> Path | None:
-    """The file, None where pyq8 was built without a compiler; PYQ8_KERNELS is another folder to look in."""
-    import pyq8.kernels
-
-    folders = [os.environ["PYQ8_KERNELS"]] if "PYQ8_KERNELS" in os.environ else pyq8.kernels.__path__
-    candidates = (Path(folder) / name for folder in folders for name in NAMES)
-    return next((file for file in candidates if file.is_file()), None)
-
-
 @cache
 def load() -> tuple[ctypes.CDLL | None, str]:
-    """The library, or None and why not."""
-    found = path()
-    if found is None:
-        return None, "no compiled kernels; install a C++17 compiler and reinstall pyq8"
-    try:
-        library = ctypes.CDLL(str(found))
-        version = library.pyq8_version()
-    except (OSError, AttributeError) as error:
-        return None, f"{found} cannot be loaded ({error}); reinstall pyq8"
-    if version != VERSION:
-        return None, f"{found} is of another version of pyq8 (interface {version}, not {VERSION}); reinstall pyq8"
-    _declare(library)
-    library.pyq8_set_threads(cpu.physical_cores())
-    return library, ""
+    """The library with its functions declared, or None and why not."""
+    library, why = compiled.load()
+    if library is not None:
+        _declare(library)
+        library.pyq8_set_threads(cpu.physical_cores())
+    return library, why
 
 
 @cache

@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <exception>
 #include <new>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "call.h"
+#include "cpu.h"
 #include "data.h"
 #include "lock.h"
 #include "threads.h"
@@ -48,7 +51,23 @@ void pieces(int64_t n, F f) {
 
 using namespace pyq8;
 
-PYQ8_API int pyq8_version() { return 4; }
+PYQ8_API int pyq8_version() { return 5; }
+
+PYQ8_API const char* pyq8_cpu_name() { return cpu().name; }
+
+// Names of what it has, each behind a space: those of pyq8.cpu.FLAGS.
+PYQ8_API const char* pyq8_cpu_instructions() {
+  static const std::string found = [] {
+    const Cpu& c = cpu();
+    const std::pair<bool, const char*> all[] = {{c.avx2 && c.fma, " avx2"},      {c.avx_vnni, " avx_vnni"},
+                                                {c.avx512, " avx512"},           {c.avx512_vnni, " avx512_vnni"},
+                                                {c.amx_int8, " amx_int8"}};
+    std::string names;
+    for (const auto& [has, name] : all) names += has ? name : "";
+    return names;
+  }();
+  return found.c_str();
+}
 
 PYQ8_API const char* pyq8_isa_name(int index) {
   int count;

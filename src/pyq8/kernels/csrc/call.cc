@@ -2,19 +2,18 @@
 
 #include <vector>
 
+#include "cpu.h"
+
 namespace pyq8 {
 
 const Isa* const* isas(int* count) {
   static const std::vector<const Isa*> found = [] {
     std::vector<const Isa*> list;
 #ifdef PYQ8_VNNI
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni")) {
-      list.push_back(&kVnni);
-    }
+    if (cpu().avx512_vnni && cpu().fma) list.push_back(&kVnni);
 #endif
 #ifdef PYQ8_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) list.push_back(&kAvx2);
+    if (cpu().avx2 && cpu().fma) list.push_back(&kAvx2);
 #endif
     list.push_back(&kScalar);
     return list;
