@@ -86,7 +86,7 @@ def session(
     from pyq8.kernels import library
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised; ONNX Runtime would print it too
     options.intra_op_num_threads = threads or cpu.physical_cores()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[optimize])
     options.add_session_config_entry("session.force_spinning_stop", "0" if spin else "1")

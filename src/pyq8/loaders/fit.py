@@ -74,12 +74,14 @@ def check_form(array: Array, spec: InputSpec, where: str) -> None:
     Raises:
         DataError: naming the array and both shapes or dtypes.
     """
+    if not spec.stacked:
+        raise DataError(f"{where}: input {spec.name!r} has no shape in the model, not even axes; export it with them")
     where = f"{where}: array for input {spec}"
-    if array.ndim != len(spec.stacked) or array.ndim == 0:
+    if array.ndim != len(spec.stacked):
         one = array.ndim + 1 == len(spec.stacked)
         hint = "add the batch axis: array[None]" if one else "its axes must be the input's, the batch first"
         if spec.whole:
-            hint = "which has no batch axis: give one sample of its shape, or several along an axis in front"
+            hint = "it has no batch axis: give one sample of its shape, or several along an axis in front"
         raise DataError(f"{where} has shape {array.shape}; {hint}")
     pairs = zip(array.shape[1:], spec.stacked[1:], strict=True)
     if any(axis is not None and axis != length for length, axis in pairs):

@@ -44,7 +44,7 @@ def make_inputs(specs: Sequence[InputSpec], batch: int, size: Size | None = None
         ModelError: the batch is fixed at another value, or an input is no tensor of numbers.
     """
     rng = np.random.default_rng(0)
-    _check_batch(batch, whole)
+    _check_batch(specs, batch, whole)
     return {spec.name: _noise(rng, spec, batch, size, spec.name in whole) for spec in specs}
 
 
@@ -57,7 +57,7 @@ def fit_feeds(specs: Sequence[InputSpec], feeds: Feeds, batch: int, whole: Colle
         DataError: an input is missing or empty.
         ModelError: several samples, where an input has no batch axis.
     """
-    _check_batch(batch, whole)
+    _check_batch(specs, batch, whole)
     names = [spec.name for spec in specs]
     if len(names) == 1 and len(feeds) == 1:
         feeds = {names[0]: next(iter(feeds.values()))}
@@ -69,9 +69,9 @@ def fit_feeds(specs: Sequence[InputSpec], feeds: Feeds, batch: int, whole: Colle
     return {name: x if name in fixed else np.resize(x, (batch, *x.shape[1:])) for name, x in given.items()}
 
 
-def _check_batch(batch: int, whole: Collection[str]) -> None:
-    if batch > 1 and whole:
-        raise ModelError(f"input {min(whole)!r} has no batch axis, a run takes one sample: time it at batch 1")
+def _check_batch(specs: Sequence[InputSpec], batch: int, whole: Collection[str]) -> None:
+    if batch > 1 and specs and all(spec.name in whole for spec in specs):
+        raise ModelError(f"input {specs[0].name!r} has no batch axis, a run takes one sample: time it at batch 1")
 
 
 def _noise(rng: np.random.Generator, spec: InputSpec, batch: int, size: Size | None, whole: bool) -> Array:
