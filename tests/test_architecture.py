@@ -51,6 +51,15 @@ def test_only_the_command_line_prints() -> None:
         assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], file
 
 
+def test_a_session_runs_in_one_place_where_what_fails_becomes_an_error() -> None:
+    others = {"sessions.py", "runners.py", "fold_constants.py"}  # a stopwatch, and constants, which may fail
+    for file in ROOT.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "run":
+                owner = ast.unparse(call.func.value)
+                assert "session" not in owner or file.name in others, f"{file}: {ast.unparse(call)}"
+
+
 @pytest.mark.parametrize("code", ["import pyq8", "from pyq8.cli import main; main(['--help'])"])
 def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
     check = (

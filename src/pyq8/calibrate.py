@@ -12,11 +12,12 @@ import numpy as np
 
 from pyq8.environment import DataDigest
 from pyq8.errors import DataError
-from pyq8.inference import batch_size, single, with_outputs
+from pyq8.inference import intake, single, with_outputs
 from pyq8.observers import OBSERVERS
 from pyq8.observers.collect import Collector
 from pyq8.ops import Fixed, find_rule
 from pyq8.ops.placement import Placement, place
+from pyq8.sessions import run
 from pyq8.stats import Calibration, Half
 from pyq8.types import Config, Feeds
 from pyq8.workers.spread import Sessions, spread
@@ -61,16 +62,17 @@ def calibrate(
 
     collectors = make_collectors(place(model), OBSERVERS.get(config.observer).needs_histogram)
     inputs = {v.name for v in model.graph.inputs}
-    size = batch_size(model)
+    taken = intake(model)
     digest = DataDigest()
 
     def items() -> Iterator[tuple[int, tuple[Feeds, list[int]]]]:
-        for feeds, count in single(batches, size):
-            chosen = [digest.update({k: v[i : i + 1] for k, v in feeds.items()}) % 2 for i in range(count)]
+        for feeds, count in single(batches, taken):
+            samples = taken.samples(feeds)
+            chosen = [digest.update({k: v[i : i + 1] for k, v in samples.items()}) % 2 for i in range(count)]
             yield count, ({k: v for k, v in feeds.items() if k in inputs}, chosen)
 
     halves = Half({}, 0), Half({}, 0)
-    observe = partial(_observe, collectors, size)
+    observe = partial(_observe, collectors, taken.size)
     for counts, found in spread(executor, [with_outputs(model, collectors)], observe, items(), _merge):
         halves = _merge(halves, found)
         if progress is not None:
@@ -97,7 +99,7 @@ def _observe(
     """
     feeds, chosen = item
     outputs = [name for name in collectors if name not in feeds]
-    arrays: Feeds = {**feeds, **dict(zip(outputs, sessions[0].run(outputs, feeds), strict=True))}
+    arrays: Feeds = {**feeds, **dict(zip(outputs, run(sessions[0], outputs, feeds), strict=True))}
     halves = [{name: copy(empty) for name, empty in collectors.items()} for _ in range(2)]
     for name in collectors:
         values = arrays[name]

@@ -154,7 +154,7 @@ def _means(
     model: ir.Model, layers: list[Layer], images: Callable[[], Iterable[Feeds]]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Layer -> mean patch of its input in FP32, float64 [G, K]."""
-    from pyq8.sessions import model_session
+    from pyq8.sessions import model_session, run
 
     names = list(dict.fromkeys(layer.source.name or "" for layer in layers))
     session = model_session(outputs_only(model, names), spin=False)
@@ -163,7 +163,7 @@ def _means(
     count = 0
     for feeds in images():
         count += 1
-        arrays = dict(zip(names, session.run(names, {k: v for k, v in feeds.items() if k in fed}), strict=True))
+        arrays = dict(zip(names, run(session, names, {k: v for k, v in feeds.items() if k in fed}), strict=True))
         for layer in layers:
             name = layer.node.name or ""
             sums[name] = sums[name] + layer.matrix.mean_patch(arrays[layer.source.name or ""])

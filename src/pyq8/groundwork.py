@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyq8.batch_axis import remember
 from pyq8.calibrate import calibrate
 from pyq8.correct import correct, find_layers
 from pyq8.correction.equalization import equalize, find_factors
 from pyq8.effort import EFFORTS
 from pyq8.errors import UsageError
-from pyq8.inference import batch_size, input_specs, single
+from pyq8.inference import input_specs, intake, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
 from pyq8.model import load
 from pyq8.ops.by_cost import PLACEMENTS
@@ -74,7 +75,8 @@ class Groundwork:
             format: None for the configured one.
         """
         quantized = rewrite(self.prepared, plan, format or self.config.format)
-        quantized.metadata_props.update(provenance(self.config, self.calibration, plan, self.loader, self.pixels))
+        made = provenance(self.config, self.calibration, plan, self.loader, self.pixels)
+        quantized.metadata_props.update(made | remember(self.prepared))
         return quantized
 
 
@@ -144,13 +146,13 @@ def lay_groundwork(
     if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
         raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
     with tempfile.TemporaryFile(prefix="pyq8-") as file:
-        size = batch_size(prepared)
-        spool = Spool(file, loader, size, step(progress, "read", loader.total))
+        taken = intake(prepared)
+        spool = Spool(file, loader, taken.size, step(progress, "read", loader.total))
         kept = list(spool.batches(VERIFIED))
         clock.lap("read")
 
         def images(count: int | None = effort.images) -> Iterable[Feeds]:
-            return (feeds for feeds, _ in single(spool.feeds(count), size))
+            return (feeds for feeds, _ in single(spool.feeds(count), taken))
 
         factors = find_factors(prepared, images(None), len(spool), executor) if effort.equalize else {}
         prepared = equalize(prepared, factors)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyq8.batch_axis import mark_whole
 from pyq8.errors import ModelError, OutputError, Pyq8Error, UsageError
 from pyq8.fallback import check_kernels
 from pyq8.model_checks import check_convolutions, check_float, check_tensor, check_whole, locate
@@ -141,6 +142,7 @@ def _build(proto: onnx.ModelProto, path: Path, quantized: bool) -> ir.Model:
         common.NameFixPass(_Names())(model)
         model.ir_version = max(model.ir_version or 0, MIN_IR_VERSION)
         check_convolutions(model, path)
+    mark_whole(model)
     for value in _initializers(model):
         if isinstance(value.const_value, ir.ExternalTensor):
             value.const_value = locate(value.const_value, path)

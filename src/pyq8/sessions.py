@@ -7,8 +7,9 @@ import os
 import re
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyq8 import cpu
 from pyq8.errors import ModelError, OutputError
@@ -17,6 +18,8 @@ from pyq8.fallback import find_fallback, needs, refusal
 if TYPE_CHECKING:
     import onnx_ir
     import onnxruntime
+
+    from pyq8.types import Feeds
 
 Optimize = Literal["all", "extended", "basic", "off"]
 LEVELS = {
@@ -83,7 +86,7 @@ def session(
     from pyq8.kernels import library
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised; ONNX Runtime would print it too
     options.intra_op_num_threads = threads or cpu.physical_cores()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[optimize])
     options.add_session_config_entry("session.force_spinning_stop", "0" if spin else "1")
@@ -120,6 +123,35 @@ def session(
             return session(twin, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin,
                            exact=exact, profile=profile, prepack=prepack)  # fmt: skip
         raise ModelError(f"{name}: onnxruntime cannot load it: {_one_line(error)}") from error
+
+
+def run(session: Any, names: Sequence[str], feeds: Feeds, what: str = "the FP32 model") -> list[Any]:
+    """The named outputs of one run. Nothing but this and a stopwatch runs a user's model.
+
+    Args:
+        session: of the model.
+        names: of outputs.
+        feeds: one run's inputs.
+        what: the model, for messages.
+
+    Raises:
+        ModelError: it fails on these inputs; names their shapes, and the node that ONNX Runtime names.
+    """
+    try:
+        found: list[Any] = session.run(names, feeds)
+    except MemoryError:
+        raise
+    except Exception as error:  # its exceptions share no base but this
+        raise fails_on(what, feeds, error) from error
+    return found
+
+
+def fails_on(what: str, feeds: Feeds, error: Exception) -> ModelError:
+    """What to say of a model that loads and does not run."""
+    shapes = ", ".join(f"{name} {value.shape}" for name, value in feeds.items())
+    return ModelError(
+        f"{what} does not run on {shapes}: {_one_line(error)[:300]}; give inputs of the size that it was made for"
+    )
 
 
 def _metadata(source: str | bytes) -> dict[str, str]:

@@ -124,7 +124,7 @@ def test_several_inputs_come_by_name() -> None:
         (ones(2).transpose(0, 2, 1), [SPEC], "has shape (2, 3, 2); axes after the batch must agree"),
         (ones(2).astype(np.int32), [SPEC], "is int32; preprocess it"),
         (ones(0), [SPEC], "axis 0 must count the same ones, 1 or more"),
-        ({"x": ones(2), "size": np.ones((3, 2), np.int64)}, [SPEC, SIZE], "samples per array are"),
+        ({"x": ones(2), "size": np.ones((3, 2), np.int64)}, [SPEC, SIZE], "samples per array differ"),
         ("text", [SPEC], "str found; give arrays"),
         ({"x": [[1.0]]}, [SPEC], "found; give arrays"),
         ((ones(2), [1]), [SPEC], "labels of shape (1,)"),

@@ -46,7 +46,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, times: dict[str, list[float]]) -> list
         name = Path(path).name
         started.append((job, name, options.get("threads"), options.get("batch")))
         if job == "examine":
-            return {"macs": 5e8}
+            return {"macs": 5e8, "whole": []}
         if job == "peak":
             return {"gops": 100.0 * options["threads"], "runtime": ["onnxruntime", "9.9"]}
         median = next(left[name])

@@ -37,7 +37,7 @@ def test_it_prints_one_json_line_a_job(model: str, tmp_path: Path, capsys: pytes
     assert 0 < timed["p50_ms"] <= timed["p90_ms"] <= timed["p99_ms"]
     assert timed["calls"] >= 3 and timed["load_ms"] > 0 and timed["peak_rss_mib"] > 10
     assert timed["runtime"][0] == "onnxruntime"
-    assert examined == {"macs": 0.0}
+    assert examined == {"macs": 0.0, "whole": []}
 
 
 def test_a_profile_is_the_median_of_the_calls_after_the_warm_up(

@@ -19,6 +19,7 @@ ENOUGH = 16
 
 def show(result: Result, model: str, calib: str | None, out: str, plan: str | None = None) -> None:
     """Ten lines that say what happened; without those of accuracy where there were no images."""
+    from pyq8.inference import intake
     from pyq8.verify.judged import OF_BOXES, picks_boxes
 
     boxes = picks_boxes(result.prepared)
@@ -27,6 +28,10 @@ def show(result: Result, model: str, calib: str | None, out: str, plan: str | No
     skipped = f" ({len(result.skipped)} unreadable ones left out)" if result.skipped else ""
     made = f"{result.calibration.samples} images{skipped if plan is None else ''}, observer {result.config.observer}"
     say(f"{model} -> {out}  ({mib(model)} -> {mib(out)})")
+    whole = sorted(intake(result.prepared).whole)
+    if whole:
+        names = ", ".join(map(repr, whole))
+        line("samples", f"no batch axis in {names}: an array of the input's shape is one sample, and a run takes one")
     line(*("calibrated", made) if plan is None else ("replayed", f"{plan}, of {made}"))
     if result.report.halves is not None:
         line("images", str(result.report.halves))

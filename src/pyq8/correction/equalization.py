@@ -25,6 +25,7 @@ import numpy.typing as npt
 from pyq8.correction.channels import find_bundles, is_depthwise
 from pyq8.graph_edit import constant, static_int
 from pyq8.inference import outputs_only
+from pyq8.sessions import run
 from pyq8.types import Array, Feeds
 from pyq8.workers.spread import Sessions, spread
 
@@ -133,7 +134,7 @@ def _peaks(model: ir.Model, names: list[str], batches: Iterable[Feeds], executor
 
 def _peak(names: list[str], sessions: Sessions, feeds: Feeds) -> list[Array]:
     peaks = []
-    for array in sessions[0].run(names, feeds):
+    for array in run(sessions[0], names, feeds):
         axes = tuple(i for i in range(array.ndim) if i != 1)
         peaks.append(np.maximum(array.max(axis=axes), -array.min(axis=axes)).astype(np.float64))
     return peaks

@@ -66,7 +66,7 @@ class Relay:
             wanted: names of tensors.
             left: the nodes whose inputs this pass or a later one wants, and that are not final.
         """
-        from pyq8.sessions import model_session
+        from pyq8.sessions import model_session, run
 
         cut, held = self._cut(left), self._held
         codes = _computed_in_int8(self._model, plan)
@@ -80,7 +80,8 @@ class Relay:
             arrays = {name: np.load(self._file) for name in held}
             arrays |= {name: affine.dequantize(arrays[name], codes[name]) for name in codes.keys() & held}
             if session is not None:
-                arrays |= zip(computed, session.run(computed, {name: arrays[name] for name in fed}), strict=True)
+                given = {name: arrays[name] for name in fed}
+                arrays |= zip(computed, run(session, computed, given, "the INT8 model"), strict=True)
             _write(following, [affine.quantize(arrays[n], codes[n]) if n in codes else arrays[n] for n in cut])
             yield {n: arrays[n] if n in codes else _rounded(arrays[n], plan.qparams.get(n)) for n in wanted}
         self._file.close()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pyq8.errors import DataError
-from pyq8.loaders.fit import as_array, check_form, check_names, convert, to_labels
+from pyq8.loaders.fit import as_array, check_names, convert, stack_samples, to_labels
 from pyq8.loaders.inputs import InputSpec, fixed_batch
 from pyq8.loaders.loader import Loader
 from pyq8.loaders.sample import Batch
@@ -43,8 +43,8 @@ class ArrayLoader(Loader):
     """Batches of arrays that are fed as they are.
 
     Args:
-        arrays: input name -> (N, ...); where there is one array and one input, any name will do. `labels`,
-            where no input is called so: integers (N,).
+        arrays: input name -> (N, ...), or one sample for an input without a batch axis; where there is one array
+            and one input, any name will do. `labels`, where no input is called so: integers (N,).
         specs: the model's inputs.
         where: the file, for messages.
         samples: how many to take, None for all.
@@ -71,24 +71,20 @@ class ArrayLoader(Loader):
             found = {names[0]: next(iter(found.values()))}
         check_names(found, specs, where)
         self._where, self._specs = where, specs
-        self._arrays = {spec.name: self._check(found[spec.name], spec) for spec in specs}
-        lengths = {name: len(array) for name, array in self._arrays.items()}
-        count = next(iter(lengths.values()), 0)
+        self._arrays = stack_samples({spec.name: self._array(found[spec.name], spec) for spec in specs}, specs, where)
+        count = min((len(array) for array in self._arrays.values()), default=0)
         if count == 0:
             raise DataError(f"{where}: holds no samples; axis 0 must count them")
-        if len(set(lengths.values())) > 1:
-            raise DataError(f"{where}: samples per array differ ({lengths}); axis 0 must count the same ones")
         self._labels = to_labels(labels, count, where)
         self._indices = select(count, samples, seed)
         self._batch_size = fixed_batch(specs) or batch_size
         super().__init__(len(self._indices))
         self.labels = tuple(self._labels[i] for i in self._indices)
 
-    def _check(self, value: Any, spec: InputSpec) -> Array:
+    def _array(self, value: Any, spec: InputSpec) -> Array:
         array = as_array(value)
         if array is None:
             raise DataError(f"{self._where}: {type(value).__name__} for input {spec.name!r}; give an array")
-        check_form(array, spec, self._where)
         return array
 
     def __iter__(self) -> Iterator[Batch]:

@@ -55,6 +55,8 @@ def bind(preprocess: Preprocess, spec: InputSpec) -> BoundPreprocess:
     Raises:
         DataError: the input takes no images, or not images prepared like this.
     """
+    if spec.whole:
+        spec = replace(spec, shape=spec.stacked, whole=False)
     if len(spec.shape) != 4:
         raise DataError(f"input {spec} takes no images (4 axes); give its arrays as .npz or .npy")
     layout = _find_layout(preprocess.layout, spec)

@@ -38,7 +38,7 @@ class ImageLoader(Loader):
         self.labels = tuple(image.label for image in images)
         self._images = images
         self._preprocess = preprocess
-        self._batch_size = preprocess.spec.shape[0] or batch_size
+        self._batch_size = preprocess.spec.stacked[0] or batch_size
         self._skip_bad = skip_bad
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pyq8.errors import DataError
-from pyq8.loaders.fit import as_array, check_form, check_names, convert, to_labels
+from pyq8.loaders.fit import as_array, check_names, convert, stack_samples, to_labels
 from pyq8.loaders.inputs import InputSpec
 from pyq8.loaders.loader import Loader
 from pyq8.loaders.sample import Batch
@@ -59,12 +59,10 @@ class IterableLoader(Loader):
         """One item as a batch whose arrays fit; `seen` samples came before it."""
         arrays, labels, names = self._unpack(item, where)
         check_names(arrays, self._specs, where)
-        for spec in self._specs:
-            check_form(arrays[spec.name], spec, where)
-        lengths = {name: len(array) for name, array in arrays.items()}
-        count = next(iter(lengths.values()))
-        if count == 0 or len(set(lengths.values())) > 1:
-            raise DataError(f"{where}: samples per array are {lengths}; axis 0 must count the same ones, 1 or more")
+        arrays = stack_samples(arrays, self._specs, where)
+        count = len(next(iter(arrays.values())))
+        if count == 0:
+            raise DataError(f"{where}: holds no samples; axis 0 must count the same ones, 1 or more")
         names = names or tuple(str(seen + i) for i in range(count))
         feeds = {spec.name: convert(arrays[spec.name], spec, where, names) for spec in self._specs}
         return Batch(feeds, to_labels(labels, count, where), names)

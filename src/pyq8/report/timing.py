@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyq8.groundwork import Progress
-from pyq8.inference import batch_size, input_specs, single
+from pyq8.inference import input_specs, intake, single
 from pyq8.loaders import Loader
 from pyq8.model import load
 from pyq8.report.document import Missing
@@ -50,14 +50,14 @@ def time_both(
     """
     if timing.rounds == 0:
         return Missing("the models were not timed")
-    size = batch_size(original)
-    feeds, _ = next(single(first_feeds(loader, size), size))
+    taken = intake(original)
+    feeds, _ = next(single(first_feeds(loader, taken.size), taken))
     inputs = {v.name for v in original.graph.inputs}
     feeds = {k: v for k, v in feeds.items() if k in inputs}
     same = input_specs(load(fp32)) == input_specs(quantized)
     return time_models(
         [str(fp32), str(int8)],
-        batch=size,
+        batch=taken.size,
         rounds=timing.rounds,
         seconds=timing.seconds,
         feeds=feeds if same else None,

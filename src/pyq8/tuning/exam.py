@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from pyq8.environment import BatchDigest
-from pyq8.inference import batch_size
+from pyq8.inference import intake
 from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs
@@ -50,7 +50,7 @@ class Exam:
         progress: Step | None = None,
         executor: Executor | None = None,
     ) -> None:
-        self._metric, self._tape, self._size, self._executor = metric, tape, batch_size(model), executor
+        self._metric, self._tape, self._intake, self._executor = metric, tape, intake(model), executor
         self._names = [v.name or "" for v in model.graph.outputs]
         inputs = [v.name or "" for v in model.graph.inputs]
         digest = BatchDigest()
@@ -58,9 +58,9 @@ class Exam:
         def read() -> Iterator[Batch]:
             for batch in images:
                 digest.update(batch)
-                yield from pieces(batch, self._size, inputs)
+                yield from pieces(batch, self._intake, inputs)
 
-        for piece, (reference,) in run_models([model], self._names, self._size, read(), executor):
+        for piece, (reference,) in run_models([model], self._names, self._intake.size, read(), executor):
             self._tape.append(Frame(piece.feeds, reference, piece.labels, piece.names))
             if progress is not None:
                 progress(len(piece))
@@ -79,7 +79,9 @@ class Exam:
         """
 
         def run() -> Iterator[tuple[Frame, dict[str, Array]]]:
-            for frame, (outputs,) in run_models([model], self._names, self._size, self._tape, self._executor):
+            for frame, (outputs,) in run_models(
+                [model], self._names, self._intake.size, self._tape, self._executor, ["the INT8 model"]
+            ):
                 yield frame, outputs
                 if progress is not None:
                     progress(len(frame.names))
@@ -91,7 +93,7 @@ class Exam:
         wanted = self._name if metric is None else metric.name
         tally = Tally(METRICS.get(wanted)() if metric is None and wanted is not None else metric)
         for frame, outputs in runs:
-            size = image_size(frame.feeds)
+            size = image_size(self._intake.samples(frame.feeds))
             tally.add(Outputs(frame.reference, outputs, frame.labels, frame.names, size))
         metrics = tally.counted()
         key = choose(metrics, wanted)

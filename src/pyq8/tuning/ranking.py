@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyq8.groundwork import Groundwork, Progress, step
 from pyq8.groups import Group
-from pyq8.inference import batch_size
+from pyq8.inference import intake, single
 from pyq8.model import save
 from pyq8.trial import own_corrections, trial
 from pyq8.tuning.corrections import few
@@ -87,8 +87,9 @@ def time_on(
             progress(name, done - before, total)
             before = done
 
-    size = batch_size(base.original)
-    return time_models(paths, batch=size, rounds=rounds, seconds=SECONDS, feeds=base.kept[0].feeds, progress=told)
+    taken = intake(base.original)
+    feeds, _ = next(single([base.kept[0].feeds], taken))
+    return time_models(paths, batch=taken.size, rounds=rounds, seconds=SECONDS, feeds=feeds, progress=told)
 
 
 def rank(errors: SensitivityReport, groups: Sequence[Group], ms: Estimate) -> list[str]:

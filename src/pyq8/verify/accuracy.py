@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyq8.errors import DataError, ModelError
-from pyq8.inference import batch_size
+from pyq8.inference import intake
 from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs, OutputsMetric
@@ -111,21 +111,23 @@ def measure(
     names = [v.name or "" for v in reference.graph.outputs]
     check_same_interface(reference, candidate)
     inputs = [v.name or "" for v in reference.graph.inputs]
-    size = max(batch_size(reference), batch_size(candidate))
+    taken = intake(reference)
+    taken = taken if taken.whole else replace(taken, size=max(taken.size, intake(candidate).size))
     tally = Tally(metric)
 
     def images() -> Iterator[Batch]:
         for batch in batches:
             if seen is not None:
                 seen(batch)
-            yield from pieces(batch, size, inputs)
+            yield from pieces(batch, taken, inputs)
 
-    for piece, (refs, outs) in run_models([reference, candidate], names, size, images(), executor):
+    for piece, (refs, outs) in run_models([reference, candidate], names, taken.size, images(), executor):
+        samples = taken.samples(piece.feeds)
         first = not tally.samples
-        run = Outputs(refs, outs, piece.labels, piece.names, image_size(piece.feeds))
+        run = Outputs(refs, outs, piece.labels, piece.names, image_size(samples))
         tally.add(run)
         if watch is not None:
-            watch(run, piece.feeds)
+            watch(run, samples)
         if first and tally.needs_labels and isinstance(batches, Loader):
             check_labels(batches.labels, int(np.prod(refs[names[0]].shape[1:])))
         if progress is not None:

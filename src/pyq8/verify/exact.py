@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyq8.errors import ModelError
-from pyq8.inference import batch_size, single
+from pyq8.inference import intake, single
 from pyq8.loaders import Batch
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def check_exact(original: ir.Model, prepared: ir.Model, batch: Batch) -> None:
     Raises:
         ModelError: an output differs by more than EXACT of its largest value.
     """
-    from pyq8.sessions import model_session
+    from pyq8.sessions import model_session, run
 
     names = [v.name or "" for v in original.graph.outputs]
     inputs = {v.name for v in original.graph.inputs}
-    feeds, _ = next(single([batch.feeds], batch_size(original)))
+    feeds, _ = next(single([batch.feeds], intake(original)))
     feeds = {k: v for k, v in feeds.items() if k in inputs}
-    before, after = (model_session(m).run(names, feeds) for m in (original, prepared))
+    before, after = (run(model_session(m), names, feeds) for m in (original, prepared))
     for name, a, b in zip(names, before, after, strict=True):
         if not np.issubdtype(np.asarray(a).dtype, np.floating) or np.size(a) == 0:
             continue

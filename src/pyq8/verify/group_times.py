@@ -11,7 +11,7 @@ import numpy as np
 
 from pyq8 import cpu
 from pyq8.groups import Group
-from pyq8.inference import batch_size
+from pyq8.inference import intake, single
 from pyq8.model import save
 from pyq8.types import Feeds
 from pyq8.verify.profile import profile_model
@@ -38,13 +38,20 @@ def time_groups(
     Raises:
         ModelError: it does not load or run.
     """
-    batch = batch_size(model)
+    taken = intake(model)
+    feeds, _ = next(single([feeds], taken))
     with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
         path, arrays = str(Path(folder) / "model.onnx"), str(Path(folder) / "feeds.npz")
         save(model, path)
         np.savez(arrays, **feeds)  # type: ignore[arg-type]  # numpy's stub means allow_pickle
-        options = {"batch": batch, "threads": threads or cpu.physical_cores(), "seconds": seconds, "feeds": arrays}
+        options = {
+            "batch": taken.size,
+            "whole": sorted(taken.whole),
+            "threads": threads or cpu.physical_cores(),
+            "seconds": seconds,
+            "feeds": arrays,
+        }
         nodes = profile_model(path, folder, **options).nodes
     ms = {node.name: node.ms for node in nodes if node.output}
     found = {group.name: [ms[n] for n in (*group.nodes, *group.absorbed) if n in ms] for group in groups}
-    return {name: round(1e3 * sum(times) / batch, 1) for name, times in found.items() if times}
+    return {name: round(1e3 * sum(times) / taken.size, 1) for name, times in found.items() if times}

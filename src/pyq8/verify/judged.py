@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyq8.detection.detector import name_detector
-from pyq8.inference import batch_size, single
+from pyq8.inference import intake, single
 from pyq8.types import Array, Feeds, Plan
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ class Judge:
     def __init__(self, model: ir.Model, batches: Iterable[Feeds]) -> None:
         self.names = [v.name or "" for v in model.graph.outputs]
         self._inputs = {v.name for v in model.graph.inputs}
-        self._size = batch_size(model)
+        self._intake = intake(model)
         self._batches = list(batches)
-        self._expected = list(self._run(model))
+        self._expected = list(self._run(model, "the FP32 model"))
         self.samples = sum(len(next(iter(feeds.values()))) for feeds in self._batches)
 
     def noise(self, candidate: ir.Model) -> float:
@@ -91,7 +91,7 @@ class Judge:
             ModelError: ONNX Runtime cannot run the candidate.
         """
         signal, noise = np.zeros(len(self.names)), np.zeros(len(self.names))
-        for expected, found in zip(self._expected, self._run(candidate), strict=True):
+        for expected, found in zip(self._expected, self._run(candidate, "the INT8 model"), strict=True):
             for i, (ref, x) in enumerate(zip(expected, found, strict=True)):
                 difference = (x - ref).ravel()
                 signal[i] += np.vdot(ref, ref)
@@ -99,11 +99,11 @@ class Judge:
         used = signal > 0
         return float(np.mean(noise[used] / signal[used])) if used.any() else 0.0
 
-    def _run(self, model: ir.Model) -> Iterable[list[Array]]:
+    def _run(self, model: ir.Model, what: str) -> Iterable[list[Array]]:
         """The outputs of the real images, piece by piece."""
-        from pyq8.sessions import model_session
+        from pyq8.sessions import model_session, run
 
-        session, size = model_session(model, spin=False), self._size
-        for feeds, count in single(self._batches, size):
-            arrays = session.run(self.names, {k: v for k, v in feeds.items() if k in self._inputs})
+        session, size = model_session(model, spin=False), self._intake.size
+        for feeds, count in single(self._batches, self._intake):
+            arrays = run(session, self.names, {k: v for k, v in feeds.items() if k in self._inputs}, what)
             yield [a[: len(a) // size * count] if a.ndim and not len(a) % size else a for a in arrays]

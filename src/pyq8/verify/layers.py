@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyq8 import affine
-from pyq8.inference import batch_size, single, with_outputs
+from pyq8.inference import intake, single, with_outputs
 from pyq8.loaders import Batch
 from pyq8.metrics.metric import Outputs
 from pyq8.metrics.sqnr import decibel
@@ -89,13 +89,14 @@ def compare(
     inputs = {v.name for v in prepared.graph.inputs}
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     tally = Tally()
-    size = batch_size(prepared)
+    taken = intake(prepared)
+    size = taken.size
     for batch in batches:
         done = 0
-        for feeds, count in single([batch.feeds], size):
+        for feeds, count in single([batch.feeds], taken):
             feeds = {k: v for k, v in feeds.items() if k in inputs}
             expected = run_images(reference, list(dict.fromkeys(outputs + names)), feeds, size, count)
-            found = run_images(candidate, list(dict.fromkeys(outputs + codes)), feeds, size, count)
+            found = run_images(candidate, list(dict.fromkeys(outputs + codes)), feeds, size, count, "the INT8 model")
             for name, code in zip(names, codes, strict=True):
                 ref, q = expected[name], found[code]
                 if np.shape(ref) == np.shape(q):
@@ -104,7 +105,7 @@ def compare(
                     noise[name] += float(np.vdot(difference, difference))
             part = slice(done, done + count)
             refs, outs = ({n: run[n] for n in outputs} for run in (expected, found))
-            tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(feeds)))
+            tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(taken.samples(feeds))))
             done += count
             if progress is not None:
                 progress(count)

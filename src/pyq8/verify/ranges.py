@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyq8 import affine
-from pyq8.inference import batch_size, single, with_outputs
+from pyq8.inference import intake, single, with_outputs
 from pyq8.types import Array, Feeds, Plan, QParams
 
 if TYPE_CHECKING:
@@ -61,19 +61,19 @@ def watch_ranges(model: ir.Model, plan: Plan, names: Sequence[str], batches: Ite
         names: of float tensors, inputs or computed.
         batches: {input: array [N, ...]}.
     """
-    from pyq8.sessions import model_session
+    from pyq8.sessions import model_session, run
 
     session = model_session(with_outputs(model, names), spin=False)
     inputs = {v.name for v in model.graph.inputs}
     computed = [name for name in names if name not in inputs]
     sums = {name: _Sums(plan.qparams[name]) for name in names}
-    size = batch_size(model)
-    for feeds, count in single(batches, size):
+    taken = intake(model)
+    for feeds, count in single(batches, taken):
         known = {k: v for k, v in feeds.items() if k in inputs}
-        known.update(zip(computed, session.run(computed, known) if computed else (), strict=True))
+        known.update(zip(computed, run(session, computed, known) if computed else (), strict=True))
         for name in names:
             values = np.asarray(known[name])
-            sums[name].update(values[: len(values) // size * count] if values.ndim else values)
+            sums[name].update(values[: len(values) // taken.size * count] if values.ndim else values)
     return {name: each.result(name) for name, each in sums.items()}
 
 

@@ -61,7 +61,7 @@ def time_models(
         rounds: how often every model is started in a setting; 6 are the fewest that give a 95 % interval.
         seconds: how long a model runs in a round.
         size: (height, width) of images whose size the model leaves open; see `pyq8.verify.inputs`.
-        feeds: real inputs; None for seeded noise.
+        feeds: real inputs, repeated or cut to the batch; what has no batch axis as it is. None for seeded noise.
         optimize: how far ONNX Runtime rewrites the graph, see `pyq8.session`; for all models, or one a model.
         profile: run every ONNX model once more with ONNX Runtime's profiler.
         progress: called with (processes done, processes in all).
@@ -77,7 +77,7 @@ def time_models(
     levels = [optimize] * len(names) if isinstance(optimize, str) else list(optimize)
     _check(names, batches, counts, rounds, seconds, levels)
     settings = [{"threads": count, "batch": n} for count in counts for n in batches]
-    profiled = [pair for pair in zip(names, levels, strict=True) if profile and not is_openvino(pair[0])]
+    profiled = [i for i, name in enumerate(names) if profile and not is_openvino(name)]
     step = _Steps(len(names) + len(counts) + len(settings) * (rounds * len(names) + len(profiled)), progress)
     rows: list[SpeedRow] = []
     runtimes: dict[str, str] = {}
@@ -88,7 +88,8 @@ def time_models(
             np.savez(shared["feeds"], **feeds)  # type: ignore[arg-type]  # not allow_pickle
         watch = CpuWatch()
         examined = {"batches": batches, "threads": max(counts), "folder": folder, **shared}
-        macs = [step(run_alone("examine", name, **examined))["macs"] for name in names]
+        found = [step(run_alone("examine", name, **examined)) for name in names]
+        macs, whole = [each["macs"] for each in found], [each["whole"] for each in found]
         probes = {count: step(run_alone("peak", "", threads=count, seconds=seconds)) for count in counts}
         peaks = {count: probe["gops"] for count, probe in probes.items()}
         runtimes.update(probe["runtime"] for probe in probes.values())
@@ -96,7 +97,7 @@ def time_models(
             results: list[list[dict[str, Any]]] = [[] for _ in names]
             for turn in range(rounds):
                 for i in range(len(names))[:: -1 if turn % 2 else 1]:
-                    how = {"seconds": seconds, "optimize": levels[i], **setting, **shared}
+                    how = {"seconds": seconds, "optimize": levels[i], "whole": whole[i], **setting, **shared}
                     result = step(run_alone("time", names[i], **how))
                     results[i].append(result)
                     runtimes.update([result["runtime"]])
@@ -104,9 +105,13 @@ def time_models(
                 rows.append(_row(name, setting, mine, results[0], work, peaks[setting["threads"]]))
         noise = Noise(*watch.taken(), max(row.spread for row in rows) if rounds > 1 else None)
         profiles = [
-            step(profile_model(name, folder, seconds=seconds, optimize=level, **setting, **shared))
+            step(
+                profile_model(
+                    names[i], folder, seconds=seconds, optimize=levels[i], whole=whole[i], **setting, **shared
+                )
+            )
             for setting in settings
-            for name, level in profiled
+            for i in profiled
         ]
     return SpeedReport(
         rows=tuple(rows),

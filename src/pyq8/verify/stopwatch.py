@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from pyq8 import cpu
-from pyq8.errors import ModelError, Pyq8Error
+from pyq8.batch_axis import find_whole
+from pyq8.errors import Pyq8Error
 from pyq8.kernels.region_record import record, recorded
-from pyq8.sessions import Optimize
+from pyq8.sessions import Optimize, fails_on
 from pyq8.types import Feeds
 from pyq8.verify.inputs import Size, fit_feeds, make_inputs
 from pyq8.verify.operations import count_macs
@@ -35,7 +36,7 @@ PROFILED = 50
 
 def measure(
     path: str, *, batch: int = 1, threads: int = 1, seconds: float = 1.0, size: Size | None = None,
-    feeds: str | None = None, optimize: Optimize = "all",
+    feeds: str | None = None, optimize: Optimize = "all", whole: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Run the model for `seconds`, and three times at least.
 
@@ -47,6 +48,7 @@ def measure(
         size: as for `make_inputs`.
         feeds: a .npz of real inputs; repeated or cut to `batch` samples. None for seeded noise.
         optimize: how far ONNX Runtime rewrites the graph; nothing to OpenVINO.
+        whole: names of inputs without a batch axis, as `examine` finds them.
 
     Returns:
         p50_ms, p90_ms, p99_ms (of a call), calls, load_ms, peak_rss_mib, runtime (name, version).
@@ -58,7 +60,7 @@ def measure(
     start = time.perf_counter()
     runner = open_runner(path, threads, optimize)
     load = time.perf_counter() - start
-    inputs = _inputs(runner, batch, size, feeds)
+    inputs = _inputs(runner, batch, size, feeds, whole)
     start = time.perf_counter()
     _try(path, inputs, lambda: runner.prepare(inputs))
     load += time.perf_counter() - start
@@ -84,31 +86,34 @@ def examine(
         feeds: as for `measure`.
 
     Returns:
-        macs: multiply-adds a sample; None for OpenVINO.
+        macs: multiply-adds a sample; None for OpenVINO. whole: names of inputs without a batch axis.
 
     Raises:
         ModelError, DataError: as `measure`.
     """
+    import onnx_ir
+
     if is_openvino(path):
         runner: Runner = open_runner(path, threads)
         for batch in batches:
-            _inputs(runner, batch, size, feeds)
-        return {"macs": None}
+            _inputs(runner, batch, size, feeds, ())
+        return {"macs": None, "whole": []}
     onnx = OnnxRunner(path, threads, optimize="off", prepack=False, profile=Path(folder) / "count")
+    whole = sorted(find_whole(onnx_ir.load(path)))
     for batch in sorted(batches):
-        inputs = _inputs(onnx, batch, size, feeds)
+        inputs = _inputs(onnx, batch, size, feeds, whole)
     onnx.prepare(inputs)
     record(True)
     _try(path, inputs, onnx.run)
     record(False)
     macs = count_macs(read_trace(onnx.session.end_profiling()))
     macs += sum(layer.macs for run in recorded() for layer in run)
-    return {"macs": macs / max(batches)}
+    return {"macs": macs / max(batches), "whole": whole}
 
 
 def profile(
     path: str, *, batch: int, threads: int, seconds: float, folder: str, size: Size | None = None,
-    feeds: str | None = None, optimize: Optimize = "all",
+    feeds: str | None = None, optimize: Optimize = "all", whole: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Run an ONNX model as `measure` does, with ONNX Runtime's profiler; arguments as there and for `examine`.
 
@@ -116,7 +121,7 @@ def profile(
         calls, and nodes: name, op_type and ms of every executed node; the median over calls of its time in a call.
     """
     runner = OnnxRunner(path, threads, optimize=optimize, profile=Path(folder) / "profile")
-    inputs = _inputs(runner, batch, size, feeds)
+    inputs = _inputs(runner, batch, size, feeds, whole)
     runner.prepare(inputs)
     record(True)
     calls = len(_try(path, inputs, lambda: _time_calls(runner, seconds, most=PROFILED)))
@@ -140,11 +145,11 @@ JOBS: dict[str, Callable[..., dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def _inputs(runner: Runner, batch: int, size: Size | None, feeds: str | None) -> Feeds:
+def _inputs(runner: Runner, batch: int, size: Size | None, feeds: str | None, whole: Sequence[str]) -> Feeds:
     if feeds is None:
-        return make_inputs(runner.specs, batch, size)
+        return make_inputs(runner.specs, batch, size, whole)
     with np.load(feeds) as file:
-        return fit_feeds(runner.specs, dict(file), batch)
+        return fit_feeds(runner.specs, dict(file), batch, whole)
 
 
 def _time_calls(runner: Runner, seconds: float, most: int | None = None) -> list[float]:
@@ -164,8 +169,7 @@ def _try(path: str, inputs: Feeds, run: Callable[[], Any]) -> Any:
     try:
         return run()
     except Exception as error:  # the runtimes' exceptions share no base but this
-        shapes = ", ".join(f"{name} {value.shape}" for name, value in inputs.items())
-        raise ModelError(f"{path}: does not run on {shapes}: {' '.join(str(error).split())[:300]}") from error
+        raise fails_on(f"{path}:", inputs, error) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

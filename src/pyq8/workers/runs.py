@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from pyq8.inference import single
+from pyq8.inference import Intake, single
 from pyq8.loaders import Batch
+from pyq8.sessions import run
 from pyq8.types import Array, Feeds
 from pyq8.workers.spread import Sessions, spread
 
@@ -31,10 +32,10 @@ class Piece(Protocol):
 P = TypeVar("P", bound=Piece)
 
 
-def pieces(batch: Batch, size: int, inputs: Iterable[str]) -> Iterator[Batch]:
-    """Cut a batch into pieces of `size` images, of these inputs; a short last one is filled up with copies."""
+def pieces(batch: Batch, intake: Intake, inputs: Iterable[str]) -> Iterator[Batch]:
+    """Cut a batch into what single runs take of these inputs; a short last one is filled up with copies."""
     done, wanted = 0, frozenset(inputs)
-    for feeds, count in single([batch.feeds], size):
+    for feeds, count in single([batch.feeds], intake):
         part = slice(done, done + count)
         fed = {name: array for name, array in feeds.items() if name in wanted}
         yield replace(batch, feeds=fed, labels=batch.labels[part], names=batch.names[part])
@@ -42,7 +43,12 @@ def pieces(batch: Batch, size: int, inputs: Iterable[str]) -> Iterator[Batch]:
 
 
 def run_models(
-    models: Sequence[ir.Model], names: Sequence[str], size: int, images: Iterable[P], executor: Executor | None = None
+    models: Sequence[ir.Model],
+    names: Sequence[str],
+    size: int,
+    images: Iterable[P],
+    executor: Executor | None = None,
+    what: Sequence[str] = ("the FP32 model", "the INT8 model"),
 ) -> Iterator[tuple[P, list[dict[str, Array]]]]:
     """Run models on the same pieces, in order.
 
@@ -52,21 +58,27 @@ def run_models(
         size: images in a piece.
         images: the pieces.
         executor: see `spread`.
+        what: the models, for messages.
 
     Yields:
         A piece, and for every model its outputs: name -> array with one row an image.
     """
     items = ((piece, (piece.feeds, len(piece.names))) for piece in images)
-    for kept, outputs in spread(executor, models, partial(_run, list(names), size), items):
+    for kept, outputs in spread(executor, models, partial(_run, list(names), size, list(what)), items):
         yield from zip(kept, outputs, strict=True)
 
 
-def _run(names: list[str], size: int, sessions: Sessions, item: tuple[Feeds, int]) -> list[list[dict[str, Array]]]:
+def _run(
+    names: list[str], size: int, what: list[str], sessions: Sessions, item: tuple[Feeds, int]
+) -> list[list[dict[str, Array]]]:
     feeds, count = item
-    return [[run_images(session, names, feeds, size, count) for session in sessions]]
+    pairs = zip(sessions, what, strict=False)
+    return [[run_images(session, names, feeds, size, count, model) for session, model in pairs]]
 
 
-def run_images(session: Any, names: Sequence[str], feeds: Feeds, size: int, count: int) -> dict[str, Array]:
+def run_images(
+    session: Any, names: Sequence[str], feeds: Feeds, size: int, count: int, what: str = "the FP32 model"
+) -> dict[str, Array]:
     """Output name -> array with one row an image.
 
     Args:
@@ -75,8 +87,13 @@ def run_images(session: Any, names: Sequence[str], feeds: Feeds, size: int, coun
         feeds: `size` images, of which the first `count` are real.
         size: likewise.
         count: likewise.
+        what: the model, for messages.
+
+    Raises:
+        ModelError: the model fails on them.
     """
-    return {name: _images(array, size, count) for name, array in zip(names, session.run(names, feeds), strict=True)}
+    arrays = run(session, names, feeds, what)
+    return {name: _images(array, size, count) for name, array in zip(names, arrays, strict=True)}
 
 
 def _images(output: Any, size: int, count: int) -> Array:
