@@ -48,10 +48,11 @@ def shape_readers(value: ir.Value) -> list[ir.Node]:
 
 
 def reads(node: ir.Node) -> list[ir.Value]:
-    """Its inputs, and what the bodies of a Loop, If or Scan read."""
+    """Its inputs, and what the bodies of a Loop, If or Scan read of what is outside of them."""
     bodies = [a.as_graph() for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
     inner = [n for body in bodies for n in ir.traversal.RecursiveGraphIterator(body)]
-    return [v for n in (node, *inner) for v in n.inputs if v is not None]
+    own = {*bodies, *(n.graph for n in inner)}
+    return [v for n in (node, *inner) for v in n.inputs if v is not None and v.graph not in own]
 
 
 def behind(graph: ir.Graph, nodes: Iterable[ir.Node]) -> set[ir.Node]:

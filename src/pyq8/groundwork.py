@@ -14,12 +14,12 @@ from pyq8.calibrate import calibrate
 from pyq8.correct import correct, find_layers
 from pyq8.correction.equalization import equalize, find_factors
 from pyq8.effort import EFFORTS
-from pyq8.errors import UsageError
+from pyq8.errors import ModelError, UsageError
 from pyq8.inference import batch_size, input_specs, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
 from pyq8.model import load
 from pyq8.ops.by_cost import PLACEMENTS
-from pyq8.ops.placement import place
+from pyq8.ops.placement import place, why_none
 from pyq8.passes import PassResult, prepare
 from pyq8.pixel_input import PixelInput, take_pixels
 from pyq8.plan import make_plan
@@ -142,7 +142,9 @@ def lay_groundwork(
         skip_bad=skip_bad,
     )
     if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
-        raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
+        if place(prepared).int8:
+            raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
+        raise ModelError(f"{model}: {why_none(prepared)}, so no node can be INT8; give a model where one can")
     with tempfile.TemporaryFile(prefix="pyq8-") as file:
         size = batch_size(prepared)
         spool = Spool(file, loader, size, step(progress, "read", loader.total))

@@ -51,5 +51,10 @@ def _is_made_by(value: ir.Value | None, op_type: str) -> bool:
 
 def _is_quantized(node: ir.Node) -> bool:
     """Whether a QuantizeLinear reads the output, behind Relu and Clip too."""
-    readers = [use.node for use in node.outputs[0].uses()]
-    return any(r.op_type == "QuantizeLinear" or (r.op_type in ("Relu", "Clip") and _is_quantized(r)) for r in readers)
+    pending = [node]
+    while pending:
+        readers = [use.node for use in pending.pop().outputs[0].uses()]
+        if any(r.op_type == "QuantizeLinear" for r in readers):
+            return True
+        pending += [r for r in readers if r.op_type in ("Relu", "Clip")]
+    return False
