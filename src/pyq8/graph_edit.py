@@ -38,6 +38,8 @@ def only_reader(value: ir.Value, shapes: bool = True) -> ir.Node | None:
 
 OUTSIDE = "pyq8.outside"
 """Key of the metadata of an integer node in a model with regions: why no region computes it."""
+RANDOM = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli".split())
+"""Operators whose every run gives something else, unless they have a seed."""
 READS_SHAPE = ("Shape", "Size")
 """Operators that read no values."""
 
@@ -67,11 +69,17 @@ def behind(graph: ir.Graph, nodes: Iterable[ir.Node]) -> set[ir.Node]:
 
 def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     """A new initializer called `name`, or `name_1`, `name_2` ... where a value is called that already."""
-    taken, unique, count = value_names(graph), name, 0
+    return register_initializer(graph, fresh(name, value_names(graph)), array)
+
+
+def fresh(name: str, taken: set[str | None]) -> str:
+    """`name`, or `name_1`, `name_2` ... where that is taken; it is from now on."""
+    unique, count = name, 0
     while unique in taken:
         count += 1
         unique = f"{name}_{count}"
-    return register_initializer(graph, unique, array)
+    taken.add(unique)
+    return unique
 
 
 def register_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:

@@ -144,7 +144,7 @@ def lay_groundwork(
     if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
         if place(prepared).int8:
             raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
-        raise ModelError(f"{model}: {why_none(prepared)}, so no node can be INT8; give a model where one can")
+        raise ModelError(f"{model}: nothing in it can be INT8: {why_none(prepared)}; run it in FP32, as it is")
     with tempfile.TemporaryFile(prefix="pyq8-") as file:
         size = batch_size(prepared)
         spool = Spool(file, loader, size, step(progress, "read", loader.total))

@@ -175,7 +175,11 @@ def _entering(graph: ir.Graph, excluded: Container[str]) -> set[ir.Node]:
             entering.add(node)
         elif node.op_type in ENTERING and node.outputs[0].dtype == ir.DataType.FLOAT:
             uses = node.outputs[0].uses()
-            if uses and not node.outputs[0].is_graph_output() and all(u.node in takes and _is_activation(u.node, u.idx) for u in uses):
+            if (
+                uses
+                and not node.outputs[0].is_graph_output()
+                and all(u.node in takes and _is_activation(u.node, u.idx) for u in uses)
+            ):
                 entering.add(node)
                 takes.add(node)
     return entering
