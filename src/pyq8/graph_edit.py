@@ -38,6 +38,8 @@ def only_reader(value: ir.Value, shapes: bool = True) -> ir.Node | None:
 
 OUTSIDE = "pyq8.outside"
 """Key of the metadata of an integer node in a model with regions: why no region computes it."""
+RANDOM = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli".split())
+"""Operators whose every run gives something else, unless they have a seed."""
 READS_SHAPE = ("Shape", "Size")
 """Operators that read no values."""
 
@@ -48,10 +50,11 @@ def shape_readers(value: ir.Value) -> list[ir.Node]:
 
 
 def reads(node: ir.Node) -> list[ir.Value]:
-    """Its inputs, and what the bodies of a Loop, If or Scan read."""
+    """Its inputs, and what the bodies of a Loop, If or Scan read of what is outside of them."""
     bodies = [a.as_graph() for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
     inner = [n for body in bodies for n in ir.traversal.RecursiveGraphIterator(body)]
-    return [v for n in (node, *inner) for v in n.inputs if v is not None]
+    own = {*bodies, *(n.graph for n in inner)}
+    return [v for n in (node, *inner) for v in n.inputs if v is not None and v.graph not in own]
 
 
 def behind(graph: ir.Graph, nodes: Iterable[ir.Node]) -> set[ir.Node]:
@@ -66,11 +69,17 @@ def behind(graph: ir.Graph, nodes: Iterable[ir.Node]) -> set[ir.Node]:
 
 def add_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:
     """A new initializer called `name`, or `name_1`, `name_2` ... where a value is called that already."""
-    taken, unique, count = value_names(graph), name, 0
+    return register_initializer(graph, fresh(name, value_names(graph)), array)
+
+
+def fresh(name: str, taken: set[str | None]) -> str:
+    """`name`, or `name_1`, `name_2` ... where that is taken; it is from now on."""
+    unique, count = name, 0
     while unique in taken:
         count += 1
         unique = f"{name}_{count}"
-    return register_initializer(graph, unique, array)
+    taken.add(unique)
+    return unique
 
 
 def register_initializer(graph: ir.Graph, name: str, array: Array) -> ir.Value:

@@ -15,12 +15,12 @@ from pyq8.calibrate import calibrate
 from pyq8.correct import correct, find_layers
 from pyq8.correction.equalization import equalize, find_factors
 from pyq8.effort import EFFORTS
-from pyq8.errors import UsageError
+from pyq8.errors import ModelError, UsageError
 from pyq8.inference import input_specs, intake, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
 from pyq8.model import load
 from pyq8.ops.by_cost import PLACEMENTS
-from pyq8.ops.placement import place
+from pyq8.ops.placement import place, why_none
 from pyq8.passes import PassResult, prepare
 from pyq8.pixel_input import PixelInput, take_pixels
 from pyq8.plan import make_plan
@@ -144,7 +144,9 @@ def lay_groundwork(
         skip_bad=skip_bad,
     )
     if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
-        raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
+        if place(prepared).int8:
+            raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
+        raise ModelError(f"{model}: nothing in it can be INT8: {why_none(prepared)}; run it in FP32, as it is")
     with tempfile.TemporaryFile(prefix="pyq8-") as file:
         taken = intake(prepared)
         spool = Spool(file, loader, taken.size, step(progress, "read", loader.total))

@@ -61,6 +61,19 @@ def with_outputs(model: ir.Model, names: Iterable[str]) -> ir.Model:
     return copy
 
 
+def with_seeds(model: ir.Model) -> ir.Model:
+    """A copy whose random operators draw the same numbers in every session: so two models can be compared."""
+    import onnx_ir as ir
+
+    from pyq8.graph_edit import RANDOM
+
+    copy = model.clone()
+    for node in copy.graph.all_nodes():
+        if node.op_type in RANDOM and not node.domain and "seed" not in node.attributes:
+            node.attributes["seed"] = ir.AttrFloat32("seed", 0.0)
+    return copy
+
+
 def outputs_only(model: ir.Model, names: Iterable[str]) -> ir.Model:
     """A copy of the model that returns the named tensors, in this order, and computes nothing else."""
     return between(model, [v.name or "" for v in model.graph.inputs], names)
@@ -77,10 +90,12 @@ def between(model: ir.Model, inputs: Iterable[str], outputs: Iterable[str]) -> i
     import onnx_ir as ir
     from onnx_ir.passes import common
 
+    from pyq8.fresh_names import owners, rename_new
     from pyq8.graph_edit import reads
 
     copy = model.clone()
     graph = copy.graph
+    before = owners(graph)
     values = {v.name: v for v in (*graph.inputs, *(v for node in graph for v in node.outputs))}
     graph.outputs.clear()
     taken = []
@@ -104,6 +119,7 @@ def between(model: ir.Model, inputs: Iterable[str], outputs: Iterable[str]) -> i
             needed.update(reads(node))
     graph.remove(dead)
     common.RemoveUnusedNodesPass()(copy)
+    rename_new(graph, before)
     return copy
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from pyq8.batch_axis import mark_whole
 from pyq8.errors import ModelError, OutputError, Pyq8Error, UsageError
 from pyq8.fallback import check_kernels
 from pyq8.model_checks import check_convolutions, check_float, check_tensor, check_whole, locate
-from pyq8.opset import MIN_OPSET, default_opset, raise_opset
+from pyq8.opset import MIN_OPSET, default_opset, has_other_opsets, raise_opset
 
 if TYPE_CHECKING:
     import onnx
@@ -96,7 +97,8 @@ def sha256(model: ir.Model) -> str:
     for value in model.graph.initializers.values():
         if value.const_value is not None:
             digest.update(f"{value.name}:{value.const_value.dtype}:{value.const_value.shape}".encode())
-            digest.update(value.const_value.tobytes())
+            strings = isinstance(value.const_value, ir.StringTensor)
+            digest.update(b"\0".join(value.const_value.numpy().ravel()) if strings else value.const_value.tobytes())
     for node in model.graph:
         digest.update(ir.to_proto(node).SerializeToString(deterministic=True))
     return digest.hexdigest()
@@ -130,7 +132,7 @@ def _build(proto: onnx.ModelProto, path: Path, quantized: bool) -> ir.Model:
         check_kernels(model, path)
     else:
         check_float(model, path)
-        if default_opset(proto) < MIN_OPSET:
+        if default_opset(proto) < MIN_OPSET or has_other_opsets(proto):
             model = raise_opset(proto, path)
     ir.external_data.set_base_dir(model.graph, path.parent)
     if not quantized:
@@ -140,6 +142,7 @@ def _build(proto: onnx.ModelProto, path: Path, quantized: bool) -> ir.Model:
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
         common.RemoveInitializersFromInputsPass()(model)
         common.NameFixPass(_Names())(model)
+        _stop_dropout(model, path)
         model.ir_version = max(model.ir_version or 0, MIN_IR_VERSION)
         check_convolutions(model, path)
     mark_whole(model)
@@ -149,6 +152,26 @@ def _build(proto: onnx.ModelProto, path: Path, quantized: bool) -> ir.Model:
         if value.const_value is not None:
             check_tensor(value.const_value, path)
     return model
+
+
+def _stop_dropout(model: ir.Model, path: Path) -> None:
+    """Take every Dropout out of training mode: it then hands on what it reads, and its mask is all true."""
+    from pyq8.graph_edit import constant
+
+    stopped = []
+    for node in model.graph.all_nodes():
+        if node.op_type == "Dropout" and not node.domain and len(node.inputs) > 2:
+            ratio, training = (constant(value) for value in node.inputs[1:3])
+            if training is not None and training.all():
+                node.replace_input_with(2, None)
+                if ratio is None or ratio.any():
+                    stopped.append(node.name)
+    if stopped:
+        warnings.warn(
+            f"{path}: {len(stopped)} Dropout in training mode ({stopped[0]!r} first) are left out, as at inference; "
+            "export the model after model.eval()",
+            stacklevel=2,
+        )
 
 
 class _Names:

@@ -19,6 +19,9 @@ QUANTIZED_OPS = frozenset(
 )
 
 
+_KINDS = {"map_type": "a map", "sequence_type": "a sequence", "optional_type": "optional"}
+
+
 def check_whole(proto: onnx.ModelProto, path: Path) -> None:
     """Every value that is read is computed, once, and every node has the inputs its operator needs.
 
@@ -32,6 +35,14 @@ def check_whole(proto: onnx.ModelProto, path: Path) -> None:
         raise ModelError(f"{path}: no graph in it: not an ONNX file, or cut short; export or copy it again")
     if "" not in versions:
         raise ModelError(f"{path}: it declares no opset: cut short, or put together wrongly; export it again")
+    for kind, values in (("input", proto.graph.input), ("output", proto.graph.output)):
+        for value in values:
+            found = value.type.WhichOneof("value")
+            if found not in (None, "tensor_type") and (kind == "input" or _holds_map(value.type)):
+                raise ModelError(
+                    f"{path}: {kind} {value.name!r} is {_KINDS.get(found, 'no tensor')}; "
+                    f"give a model whose {kind}s are tensors" + (" (without ZipMap)" if kind == "output" else "")
+                )
     undefined = onnx.AttributeProto.UNDEFINED
     for graph, known in _scopes(proto.graph, frozenset()):
         for sparse in graph.sparse_initializer:
@@ -75,6 +86,14 @@ def check_convolutions(model: ir.Model, path: Path) -> None:
     import onnx_ir as ir
 
     nodes = [n for n in model.graph.all_nodes() if n.op_type in ("Conv", "ConvTranspose") and n.domain == ""]
+    fused = [n for n in model.graph.all_nodes() if n.op_type.endswith("Conv") and n.domain.startswith("com.microsoft")]
+    fused = [n for n in fused if not nodes or n.op_type != "FusedConv"]  # beside others it is split again
+    if fused:
+        node = fused[0]
+        raise ModelError(
+            f"{path}: onnxruntime optimized it (node {node.name!r} is {node.domain}.{node.op_type}); "
+            "give the original model, or one saved at ORT_ENABLE_BASIC"
+        )
     if not nodes:
         raise ModelError(f"{path}: no Conv in it; pyq8 quantizes convolutional networks")
     for node in nodes:
@@ -145,6 +164,13 @@ def _scopes(graph: onnx.GraphProto, outer: frozenset[str]) -> Iterator[tuple[onn
         for attribute in node.attribute:
             for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
                 yield from _scopes(inner, known)
+
+
+def _holds_map(kind: onnx.TypeProto) -> bool:
+    found = kind.WhichOneof("value")
+    if found in ("sequence_type", "optional_type"):
+        return _holds_map(getattr(kind, found).elem_type)
+    return bool(found == "map_type")
 
 
 def _lacks_input(node: onnx.NodeProto, versions: dict[str, int]) -> bool:

@@ -28,26 +28,33 @@ def default_opset(proto: onnx.ModelProto) -> int:
     return next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 1)
 
 
+def has_other_opsets(proto: onnx.ModelProto) -> bool:
+    """Whether a local function is written in another version of ONNX's own operators than the model."""
+    versions = [o.version for f in proto.functions for o in f.opset_import if o.domain in ("", "ai.onnx")]
+    return any(version != default_opset(proto) for version in versions)
+
+
 def raise_opset(proto: onnx.ModelProto, path: Path) -> ir.Model:
-    """The same model at opset 13.
+    """The same model at opset 13, or its own where that is higher, its local functions inlined.
 
     Args:
-        proto: of a lower opset; its large initializers are taken out of it.
+        proto: of a lower opset, or with functions of another one; its large initializers are taken out of it.
         path: for messages.
 
     Raises:
-        ModelError: an operator has no equal at opset 13.
+        ModelError: an operator has no equal at that opset.
     """
     import onnx_ir as ir
-    from onnx import inliner, version_converter
+    from onnx import inliner, shape_inference, version_converter
 
     found = default_opset(proto)
     weights = _take_weights(proto)
     names = {output: node.name for node in proto.graph.node for output in node.output if output}
     try:
         if proto.functions:
+            proto = shape_inference.infer_shapes(proto)  # without types the converter gives up
             proto = inliner.inline_local_functions(proto, convert_version=True)
-        converted = version_converter.convert_version(proto, MIN_OPSET)
+        converted = version_converter.convert_version(proto, MIN_OPSET) if found < MIN_OPSET else proto
     except Exception as error:  # the C++ converter's assertions share no base but this
         reason = re.sub(r"^.*? failed: ", "", " ".join(str(error).split()))
         raise _refusal(path, found, reason) from None
@@ -101,6 +108,10 @@ def _keep_coordinates(node: ir.Node, path: Path, found: int) -> None:
 
 
 def _refusal(path: Path, found: int, reason: str) -> ModelError:
+    if found >= MIN_OPSET:
+        return ModelError(
+            f"{path}: its functions cannot be brought to its opset {found} ({reason}); export it again with one opset"
+        )
     return ModelError(
         f"{path}: opset {found} could not be raised to {MIN_OPSET} ({reason}); "
         f"export it again with opset {MIN_OPSET} or newer"

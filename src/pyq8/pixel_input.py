@@ -115,8 +115,12 @@ def take_pixels(model: ir.Model, pixels: PixelInput) -> ir.Model:
     """
     import onnx_ir as ir
 
+    from pyq8.fresh_names import owners, rename_new
+    from pyq8.graph_edit import add_initializer
+
     model = model.clone()
     graph = model.graph
+    before = owners(graph)
     specs = input_specs(model)
     if len(specs) != 1 or specs[0].dtype != "float32":
         found = ", ".join(map(str, specs))
@@ -128,13 +132,7 @@ def take_pixels(model: ir.Model, pixels: PixelInput) -> ir.Model:
 
     def then(op_type: str, *constants: Any, **attributes: ir.Attr) -> None:
         inputs = [nodes[-1].outputs[0] if nodes else camera]
-        for constant in constants:
-            tensor = ir.tensor(constant, name=f"{name}_{op_type.lower()}")
-            other = ir.Value(
-                name=tensor.name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(constant.shape), const_value=tensor
-            )
-            graph.register_initializer(other)
-            inputs.append(other)
+        inputs += [add_initializer(graph, f"{name}_{op_type.lower()}", constant) for constant in constants]
         node = ir.Node("", op_type, inputs, list(attributes.values()), name=f"{name}_pixels_{op_type.lower()}")
         node.outputs[0].name = f"{node.name}_output"
         nodes.append(node)
@@ -159,6 +157,7 @@ def take_pixels(model: ir.Model, pixels: PixelInput) -> ir.Model:
     graph.inputs[0] = camera
     graph.insert_before(graph[0], nodes)
     value.replace_all_uses_with(nodes[-1].outputs[0], replace_graph_outputs=True)
+    rename_new(graph, before)
     return model
 
 

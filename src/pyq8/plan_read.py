@@ -73,12 +73,14 @@ def _read(prepared: ir.Model, quantized: ir.Model) -> Plan:
 
 def _activation(node: ir.Node) -> QParams | None:
     """Of what a node writes as integers; of what it reads where it only moves them."""
-    if node.op_type == "QuantizeLinear":
-        return _qparams(node, 1, "uint8")
-    if node.op_type.startswith("Q"):
-        return _qparams(node, _RESULT.get(node.op_type, 3), "uint8")
-    source = node.inputs[0].producer() if node.inputs and node.inputs[0] is not None else None
-    return _activation(source) if source is not None else None
+    made: ir.Node | None = node
+    while made is not None:
+        if made.op_type == "QuantizeLinear":
+            return _qparams(made, 1, "uint8")
+        if made.op_type.startswith("Q"):
+            return _qparams(made, _RESULT.get(made.op_type, 3), "uint8")
+        made = made.inputs[0].producer() if made.inputs and made.inputs[0] is not None else None
+    return None
 
 
 def _weight(node: ir.Node, index: int, qtype: str) -> QParams:

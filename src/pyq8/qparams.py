@@ -97,18 +97,18 @@ def _range(value: ir.Value, calibration: Calibration, observer: Observer) -> tup
     Raises:
         CalibrationError: none of them.
     """
-    if value.const_value is not None:
-        array = value.const_value.numpy()
-        return float(array.min()), float(array.max())
-    stats = calibration.stats.get(value.name or "")
-    if stats is not None and (stats.histogram is not None or not observer.needs_histogram):
-        return observer.choose(stats, UINT8)
-    producer = value.producer()
-    rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
-    if rule is not None and isinstance(rule.output, Fixed):
-        return rule.output.low, rule.output.high
-    if producer is not None and rule is not None and isinstance(rule.output, SameAs):
-        source = producer.inputs[rule.output.input]
-        if source is not None:
-            return _range(source, calibration, observer)
+    source: ir.Value | None = value
+    while source is not None:
+        if source.const_value is not None:
+            array = source.const_value.numpy()
+            return float(array.min()), float(array.max())
+        stats = calibration.stats.get(source.name or "")
+        if stats is not None and (stats.histogram is not None or not observer.needs_histogram):
+            return observer.choose(stats, UINT8)
+        producer = source.producer()
+        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        if rule is not None and isinstance(rule.output, Fixed):
+            return rule.output.low, rule.output.high
+        moves = producer is not None and rule is not None and isinstance(rule.output, SameAs)
+        source = producer.inputs[rule.output.input] if moves else None  # type: ignore[union-attr]
     raise CalibrationError(f"tensor {value.name!r} was not observed; calibrate this model again")

@@ -9,13 +9,14 @@ import os
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pyq8.cli.config import find_config, read_config
-from pyq8.cli.level import CONFIG, OPTIONS, announce_config, detail
+from pyq8.cli.level import CONFIG, OPTIONS, announce_config, detail, warn
 from pyq8.cli.names import PATH
 from pyq8.cli.style import colour
 from pyq8.cli.usage import one_line
@@ -50,6 +51,7 @@ class Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Stop quietly, as other Unix tools do, when the reader of a pipe is gone: click would exit with 1."""
         started = time.perf_counter()
+        warnings.showwarning = lambda message, *_: warn(str(message))
         try:
             result = super().invoke(ctx)
             detail(f"took        {time.perf_counter() - started:.1f} s in all")

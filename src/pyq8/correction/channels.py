@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from pyq8.graph_edit import constant, static_int
+from pyq8.graph_edit import constant, only_reader, static_int
 
 HOMOGENEOUS = ("Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool")
 
@@ -74,10 +74,10 @@ def is_depthwise(node: ir.Node) -> bool:
 def scales(node: ir.Node) -> bool:
     """Whether its constant weight, which nothing else reads, can take and give back factors."""
     weight = node.inputs[1] if node.op_type in ("Conv", "Gemm") and node.domain == "" else None
-    if weight is None or constant(weight) is None or len(weight.uses()) != 1:
+    if weight is None or constant(weight) is None or only_reader(weight) is None:
         return False
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if bias is not None and (constant(bias) is None or len(bias.uses()) != 1):
+    if bias is not None and (constant(bias) is None or only_reader(bias) is None):
         return False
     if node.op_type == "Gemm":
         settings = [node.attributes.get(name) for name in ("alpha", "beta")]

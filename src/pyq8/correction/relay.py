@@ -89,6 +89,8 @@ class Relay:
 
     def _cut(self, left: list[ir.Node]) -> list[str]:
         """Names of the final tensors from which all that `left` still needs can be computed."""
+        import onnx_ir as ir
+
         graph = self._model.graph
         not_final = {*left, *behind(graph, left)}
         needed: set[ir.Value] = set()
@@ -101,7 +103,7 @@ class Relay:
                 producer = value.producer()
                 final = value.is_graph_input() if producer is None else producer not in not_final
                 if node in not_final and final:
-                    if value.dtype is None:
+                    if not isinstance(value.type, ir.TensorType):
                         return self._held  # a sequence, or nobody knows: an earlier cut is right too
                     cut[value.name or ""] = None
         return list(cut)

@@ -51,7 +51,7 @@ def _gemm(node: ir.Node) -> str | None:
         weight = node.inputs[1]
         assert weight is not None and weight.shape is not None and bias.const_value is not None
         columns = weight.shape[_gemm_axis(node)]
-        if bias.const_value.size != columns or bias.const_value.shape[-1] != columns:
+        if bias.const_value.size != columns or list(bias.const_value.shape)[-1:] not in ([], [columns]):
             return "its bias is not one value a column"
     return objection
 

@@ -58,14 +58,15 @@ class Placement:
 
     def scale_root(self, value: ir.Value) -> ir.Value:
         """The value whose scale and zero point `value` shares."""
-        producer = value.producer()
-        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
-        if producer is None or rule is None or not isinstance(rule.output, SameAs):
-            return value
-        source = producer.inputs[rule.output.input]
-        if (producer.name or "") not in self.outputs or source is None:
-            return value
-        return self.scale_root(source)
+        while True:
+            producer = value.producer()
+            rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+            if producer is None or rule is None or not isinstance(rule.output, SameAs):
+                return value
+            source = producer.inputs[rule.output.input]
+            if (producer.name or "") not in self.outputs or source is None:
+                return value
+            value = source
 
 
 def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str] | None = None) -> Placement:
@@ -116,6 +117,16 @@ def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str
     return Placement(tuple(int8), reasons, absorbed, results)
 
 
+def why_none(model: ir.Model) -> str:
+    """Why no node of a prepared model can be INT8: what the first one that multiplies by weights lacks."""
+    for node in model.graph:
+        rule = find_rule(node.op_type, node.domain)
+        reason = NO_KERNEL.get(node.op_type) if rule is None else rule.check(node)
+        if node.op_type == "ConvTranspose" or (rule is not None and rule.weight is not None):
+            return f"node {node.name!r} ({node.op_type}) stays FP32 ({reason})"
+    return "its convolutions are all in bodies of If, Loop or Scan, which stay FP32"
+
+
 def _objection(node: ir.Node, leads: set[ir.Node], started: set[ir.Node], tensors: set[ir.Value]) -> str | None:
     """Why a node stays FP32, from the most general reason to the most particular."""
     if node not in leads:
@@ -164,7 +175,11 @@ def _entering(graph: ir.Graph, excluded: Container[str]) -> set[ir.Node]:
             entering.add(node)
         elif node.op_type in ENTERING and node.outputs[0].dtype == ir.DataType.FLOAT:
             uses = node.outputs[0].uses()
-            if uses and all(u.node in takes and _is_activation(u.node, u.idx) for u in uses):
+            if (
+                uses
+                and not node.outputs[0].is_graph_output()
+                and all(u.node in takes and _is_activation(u.node, u.idx) for u in uses)
+            ):
                 entering.add(node)
                 takes.add(node)
     return entering

@@ -32,6 +32,7 @@ def prepare(model: ir.Model) -> Prepared:
     """
     from onnx_ir.passes import common
 
+    from pyq8.fresh_names import owners, rename_new
     from pyq8.passes import (
         average_pool_to_conv,
         batchnorm_to_conv,
@@ -49,12 +50,14 @@ def prepare(model: ir.Model) -> Prepared:
         pool_after_conv,
         reduce_mean_to_pool,
         remove_identity,
+        split_fused_conv,
         widen_groups,
     )
     from pyq8.passes.shapes import infer_shapes
 
     ordered = (
-        remove_identity,  # first: a weight behind an Identity is a constant only without it
+        split_fused_conv,  # before all that looks for convolutions
+        remove_identity,  # early: a weight behind an Identity is a constant only without it
         fold_constants,  # before all that asks "is it constant?"
         fuse_pad,
         fold_pixels,  # behind fuse_pad: outside the image a pixel is 0 after normalization, not before
@@ -78,8 +81,10 @@ def prepare(model: ir.Model) -> Prepared:
     results = []
     infer_shapes(model)
     for module in ordered:
+        before = owners(model.graph)
         results.append(module.run(model))
         common.RemoveUnusedNodesPass()(model)
+        rename_new(model.graph, before)
         if results[-1].changed:
             infer_shapes(model)
     return Prepared(model, tuple(results))

@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.graph_edit import add_initializer, constant
+from pyq8.graph_edit import RANDOM, add_initializer, constant
 from pyq8.passes.result import PassResult
 from pyq8.types import Array
 
-RANDOM = frozenset("RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli".split())
 KEEP_BYTES = 1 << 20
 """A folded value may be this much larger than what it was computed from."""
 

@@ -84,13 +84,17 @@ def _takes(value: ir.Value) -> bool:
 
 def _reaches_conv(value: ir.Value) -> bool:
     """Whether the stride gets somewhere: to a convolution that nothing else reads."""
-    producer = value.producer()
-    if producer is None or not _takes(value):
-        return False
-    if producer.op_type == "Conv":
-        return True
-    count = 2 if producer.op_type in SAME_SHAPE else 1
-    return any(_alone(v) and _reaches_conv(v) for v in producer.inputs[:count] if v is not None)
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        producer = value.producer()
+        if producer is None or not _takes(value):
+            continue
+        if producer.op_type == "Conv":
+            return True
+        count = 2 if producer.op_type in SAME_SHAPE else 1
+        pending += [v for v in producer.inputs[:count] if v is not None and _alone(v)]
+    return False
 
 
 def _alone(value: ir.Value) -> bool:
@@ -99,21 +103,24 @@ def _alone(value: ir.Value) -> bool:
 
 def _subsample(value: ir.Value, strides: list[int]) -> None:
     """Make the producer of `value`, all of whose readers agree, compute only every strides-th pixel."""
-    producer = value.producer()
-    assert producer is not None
-    value.shape = None
-    if producer.op_type == "Conv":
-        own = static_ints(producer, "strides", [1] * len(strides))
-        total = [a * b for a, b in zip(own, strides, strict=True)]
-        producer.attributes["strides"] = ir.AttrInt64s("strides", total)
-        return
-    count = 2 if producer.op_type in SAME_SHAPE else 1
-    for index, source in enumerate(producer.inputs[:count]):
-        assert source is not None
-        if _alone(source) and _takes(source):
-            _subsample(source, strides)
-        else:
-            producer.replace_input_with(index, _pick(source, strides, producer, index))
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        producer = value.producer()
+        assert producer is not None
+        value.shape = None
+        if producer.op_type == "Conv":
+            own = static_ints(producer, "strides", [1] * len(strides))
+            total = [a * b for a, b in zip(own, strides, strict=True)]
+            producer.attributes["strides"] = ir.AttrInt64s("strides", total)
+            continue
+        count = 2 if producer.op_type in SAME_SHAPE else 1
+        for index, source in enumerate(producer.inputs[:count]):
+            assert source is not None
+            if _alone(source) and _takes(source):
+                pending.append(source)
+            else:
+                producer.replace_input_with(index, _pick(source, strides, producer, index))
 
 
 def _pick(source: ir.Value, strides: list[int], reader: ir.Node, index: int) -> ir.Value:

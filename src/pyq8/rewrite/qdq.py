@@ -17,7 +17,7 @@ def emit(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     def dequantize(index: int, q: ir.Value, label: str, qparams: QParams | None) -> None:
         assert qparams is not None
         dq = tensors.add_dq(q, label, qparams, tensors.fresh(f"{name}_input{index}_dequantized"))
-        dq.name = f"{name}_input{index}_DequantizeLinear"
+        dq.name = tensors.fresh_node(f"{name}_input{index}_DequantizeLinear")
         graph.insert_before(node, dq)
         set_input(node, index, dq.outputs[0])
 

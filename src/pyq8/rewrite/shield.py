@@ -38,7 +38,7 @@ def shield(tensors: Tensors, int8: Collection[str]) -> None:
         inputs = node.inputs[:1] if node.op_type in WEIGHTED | {"Resize"} else node.inputs
         source = node.inputs[0]
         if source is not None and all(_is_made_by(v, "DequantizeLinear") for v in inputs) and _is_quantized(node):
-            copy = ir.node("Sum", [source], name=f"{node.name}_stays_float")
+            copy = ir.node("Sum", [source], name=tensors.fresh_node(f"{node.name}_stays_float"))
             describe(copy.outputs[0], tensors.fresh(f"{node.name}_float_input"), ir.DataType.FLOAT, source)
             tensors.graph.insert_before(node, copy)
             set_input(node, 0, copy.outputs[0])
@@ -51,5 +51,10 @@ def _is_made_by(value: ir.Value | None, op_type: str) -> bool:
 
 def _is_quantized(node: ir.Node) -> bool:
     """Whether a QuantizeLinear reads the output, behind Relu and Clip too."""
-    readers = [use.node for use in node.outputs[0].uses()]
-    return any(r.op_type == "QuantizeLinear" or (r.op_type in ("Relu", "Clip") and _is_quantized(r)) for r in readers)
+    pending = [node]
+    while pending:
+        readers = [use.node for use in pending.pop().outputs[0].uses()]
+        if any(r.op_type == "QuantizeLinear" for r in readers):
+            return True
+        pending += [r for r in readers if r.op_type in ("Relu", "Clip")]
+    return False

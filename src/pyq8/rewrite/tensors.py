@@ -6,7 +6,8 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8 import affine
-from pyq8.graph_edit import READS_SHAPE, constant, register_initializer, shape_readers, value_names
+from pyq8.fresh_names import Names
+from pyq8.graph_edit import READS_SHAPE, constant, register_initializer, shape_readers
 from pyq8.types import INT32, Array, Plan, QParams
 
 DTYPES = {"uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8, "int32": ir.DataType.INT32}
@@ -26,7 +27,7 @@ class Tensors:
         self._quantized: dict[ir.Value, ir.Value] = {}
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], ir.Value] = {}
         self._qparams: dict[ir.Value, QParams] = {}
-        self._taken = value_names(graph)
+        self._names = Names(graph)
         for values in (graph.inputs, *(n.outputs for n in graph), graph.initializers.values()):
             for value in values:
                 if value.name is not None and value.name in plan.qparams:
@@ -34,12 +35,11 @@ class Tensors:
 
     def fresh(self, name: str) -> str:
         """`name`, or `name_1`, `name_2` ... where a tensor of the model is called that already."""
-        unique, count = name, 0
-        while unique in self._taken:
-            count += 1
-            unique = f"{name}_{count}"
-        self._taken.add(unique)
-        return unique
+        return self._names.value(name)
+
+    def fresh_node(self, name: str) -> str:
+        """The same for a node."""
+        return self._names.node(name)
 
     def initializer(self, name: str, array: Array) -> ir.Value:
         """A new constant of the graph, called `name` or the like."""
@@ -77,7 +77,7 @@ class Tensors:
         node = ir.node(
             "QuantizeLinear",
             [value, self.scale(name, qparams), self.zero_point(name, qparams)],
-            name=f"{name}_QuantizeLinear",
+            name=self.fresh_node(f"{name}_QuantizeLinear"),
         )
         (q,) = node.outputs
         describe(q, self.fresh(f"{name}_quantized"), DTYPES[qparams.qtype.dtype], value)
@@ -111,7 +111,7 @@ class Tensors:
         name = value.name or ""
         if readers or value.is_graph_output():
             node = self.add_dq(q, name, self._qparams[value], name)
-            node.name = f"{name}_DequantizeLinear"
+            node.name = self.fresh_node(f"{name}_DequantizeLinear")
             self.graph.insert_after(behind, node)
             (result,) = node.outputs
             for use in readers:

@@ -129,7 +129,7 @@ def measure(
         if watch is not None:
             watch(run, samples)
         if first and tally.needs_labels and isinstance(batches, Loader):
-            check_labels(batches.labels, int(np.prod(refs[names[0]].shape[1:])))
+            check_labels(batches.labels, int(np.prod(next(iter(refs.values())).shape[1:])))
         if progress is not None:
             progress(len(piece))
     return tally.counted(), tally.samples
@@ -212,7 +212,9 @@ def image_size(feeds: Mapping[str, Array]) -> tuple[int, int] | None:
 
 def _choose(run: Outputs, metric: Metric | None) -> dict[tuple[str, str], Metric]:
     """Which metric is kept for which output."""
-    first = next(iter(run.reference))
+    first = next(iter(run.reference), "")
+    if not first:
+        return {}
     if metric is not None:
         return {("" if isinstance(metric, OutputsMetric) else first, metric.name): metric}
     chosen: dict[tuple[str, str], Metric] = {}
@@ -229,6 +231,6 @@ def _update(metric: Metric, output: str, run: Outputs) -> None:
     if isinstance(metric, OutputsMetric):
         metric.update_all(run)
         return
-    ref, x = run.reference[output], run.candidate[output]
-    if ref.shape == x.shape:
+    ref, x = run.reference[output], run.candidate.get(output)
+    if x is not None and ref.shape == x.shape:
         metric.update(ref, x, run.labels)

@@ -41,7 +41,7 @@ def judged_model(prepared: ir.Model, plan: Plan) -> ir.Model:
 
     model = prepared.clone()
     graph = model.graph
-    outputs = [v for v in graph.outputs if v.dtype in (None, ir.DataType.FLOAT)]
+    outputs = [v for v in graph.outputs if v.type is None or v.type == ir.TensorType(ir.DataType.FLOAT)]
     if not outputs or _picks(graph):
         outputs = _handed_on(graph, plan) or outputs
     del graph.outputs[:]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyq8 import affine
-from pyq8.inference import intake, single, with_outputs
+from pyq8.inference import intake, single, with_outputs, with_seeds
 from pyq8.loaders import Batch
 from pyq8.metrics.metric import Outputs
 from pyq8.metrics.sqnr import decibel
@@ -84,8 +84,8 @@ def compare(
     names = [n for n in plan.qparams if n in computed and f"{n}_quantized" in integers]
     outputs = [v.name or "" for v in prepared.graph.outputs]
     codes = [f"{n}_quantized" for n in names]
-    reference = model_session(with_outputs(prepared, names), spin=False)
-    candidate = model_session(with_outputs(quantized, codes), spin=False)
+    reference = model_session(with_seeds(with_outputs(prepared, names)), spin=False)
+    candidate = model_session(with_seeds(with_outputs(quantized, codes)), spin=False)
     inputs = {v.name for v in prepared.graph.inputs}
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     tally = Tally()
@@ -104,7 +104,7 @@ def compare(
                     signal[name] += float(np.vdot(ref, ref))
                     noise[name] += float(np.vdot(difference, difference))
             part = slice(done, done + count)
-            refs, outs = ({n: run[n] for n in outputs} for run in (expected, found))
+            refs, outs = ({n: run[n] for n in outputs if n in run} for run in (expected, found))
             tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(taken.samples(feeds))))
             done += count
             if progress is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyq8 import affine
+from pyq8.fresh_names import owners, rename_new
 from pyq8.graph_edit import add_initializer, constant, set_input
 from pyq8.ops import find_rule
 from pyq8.types import Array, Plan, QParams
@@ -45,8 +46,10 @@ def round_tensors(model: ir.Model, plan: Plan, names: Collection[str]) -> ir.Mod
     model = model.clone()
     graph = model.graph
     values = [v for values in (graph.inputs, *(n.outputs for n in graph)) for v in values if v.name in names]
+    before = owners(graph)
     for value in values:
         _round(model, value, plan.qparams[value.name or ""])
+    rename_new(graph, before)
     return model
 
 

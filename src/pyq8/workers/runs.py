@@ -79,7 +79,9 @@ def _run(
 def run_images(
     session: Any, names: Sequence[str], feeds: Feeds, size: int, count: int, what: str = "the FP32 model"
 ) -> dict[str, Array]:
-    """Output name -> array with one row an image.
+    """Output name -> array with one row an image, for the outputs that are numbers.
+
+    A sequence of tensors becomes one row of all their elements. Strings, maps and empty optionals are left out.
 
     Args:
         session: of a model that takes `size` images at a time.
@@ -92,13 +94,21 @@ def run_images(
     Raises:
         ModelError: the model fails on them.
     """
-    arrays = run(session, names, feeds, what)
-    return {name: _images(array, size, count) for name, array in zip(names, arrays, strict=True)}
+    found = ((name, _numbers(value, size)) for name, value in zip(names, run(session, names, feeds, what), strict=True))
+    return {name: _images(array, size, count) for name, array in found if array is not None}
 
 
-def _images(output: Any, size: int, count: int) -> Array:
+def _numbers(output: Array | list[Any] | None, size: int) -> Array | None:
+    """A tensor, or a sequence of tensors as [size, elements]; None for what is not made of numbers."""
+    if isinstance(output, np.ndarray):
+        return output if output.dtype.kind in "biuf" else None
+    parts = [] if output is None else [_numbers(part, size) for part in output]
+    rows = [part.reshape(size, -1) for part in parts if part is not None and part.size % size == 0]
+    return np.concatenate(rows, axis=1) if rows and len(rows) == len(parts) else None
+
+
+def _images(array: Array, size: int, count: int) -> Array:
     """An output with one row an image: an output of one image that has no batch axis gets one."""
-    array = np.asarray(output)
     if size == 1 and (array.ndim == 0 or len(array) != 1):
         return array[None]
     return array[:count]

@@ -6,6 +6,7 @@ import math
 
 import onnx_ir as ir
 
+from pyq8.fresh_names import owners, rename_new
 from pyq8.graph_edit import constant, register_initializer, replace_node, static_int, value_names
 from pyq8.rewrite.region.build import build
 from pyq8.rewrite.region.heads import leave_channels_last
@@ -31,6 +32,7 @@ def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
     from onnx_ir.passes import common
 
     graph = model.graph
+    before = owners(graph)
     _flatten(graph)
     for node in list(graph):
         join_normalization(node)
@@ -42,6 +44,7 @@ def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
     regions = _alone(graph, obstacles) if alone else _regions(graph, obstacles)
     for number, nodes in enumerate(regions):
         _replace(graph, nodes, f"region_{number}")
+    rename_new(graph, before)
     for node, why in obstacles.items():
         if why and node.graph is graph and node.op_type.startswith(("QLinear", "QGemm")):
             left[node.name or node.op_type] = why

@@ -10,6 +10,8 @@ from pyq8.graph_edit import constant, static_int
 WRITES = {"QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6, "QLinearAveragePool": 3, "QLinearConcat": 0,
           "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3, "QLinearNormalize": 4}  # fmt: skip
 """Operators that compute a tensor of a region -> where the scale of it is among their inputs."""
+PASS_ON = ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad")
+"""Operators whose result has the scale and zero point of what they read."""
 
 
 def rank(value: ir.Value | None) -> int:
@@ -48,15 +50,20 @@ def qparams(node: ir.Node, index: int) -> tuple[np.float32, int]:
 
 def zero_point(value: ir.Value) -> int:
     """Of a uint8 value, as its readers say; 0 where none does."""
-    for use in value.uses():
-        if use.node.op_type.startswith(("QLinear", "QGemm", "Dequantize")):
+    pending = [iter(value.uses())]
+    while pending:
+        use = next(pending[-1], None)
+        if use is None:
+            pending.pop()
+        elif use.node.op_type.startswith(("QLinear", "QGemm", "Dequantize")):
             array = constant(use.node.inputs[use.idx + 2])
             if array is not None:
-                return int(array.reshape(()))
-        elif use.node.op_type in ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad"):
-            found = zero_point(use.node.outputs[0])
-            if found:
-                return found
+                found = int(array.reshape(()))
+                if found or len(pending) == 1:
+                    return found
+                pending.pop()
+        elif use.node.op_type in PASS_ON:
+            pending.append(iter(use.node.outputs[0].uses()))
     return 0
 
 
@@ -76,10 +83,10 @@ def zeros_agree(node: ir.Node) -> bool:
 def written_zero(value: ir.Value) -> int | None:
     """The zero point that a value is written with, None for one that no quantizing operator writes."""
     node = value.producer()
+    while node is not None and node.op_type in PASS_ON:
+        node = node.inputs[0].producer() if node.inputs[0] is not None else None
     if node is None:
         return None
-    if node.op_type in ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad"):
-        return written_zero(node.inputs[0]) if node.inputs[0] is not None else None
     index = 2 if node.op_type == "QuantizeLinear" else WRITES.get(node.op_type, -2) + 1
     zero = constant(node.inputs[index]) if 0 < index < len(node.inputs) else None
     return int(zero.reshape(())) if zero is not None and zero.size == 1 else None

@@ -21,11 +21,13 @@ def join_normalization(quantize: ir.Node) -> bool:
     DequantizeLinear, ReduceL2, Clip, Expand, Div and maybe Mul by a constant a channel: PyTorch's
     `functional.normalize`.
     """
+    if quantize.op_type != "QuantizeLinear":
+        return False
     value = quantize.inputs[0]
     mul = producer(value, "Mul")
     weights, value = _weights(mul) if mul is not None else (None, value)
     div = producer(value, "Div")
-    if quantize.op_type != "QuantizeLinear" or div is None or (mul is not None and weights is None):
+    if div is None or (mul is not None and weights is None):
         return False
     dequantize = producer(div.inputs[0], "DequantizeLinear")
     expand = producer(div.inputs[1], "Expand")

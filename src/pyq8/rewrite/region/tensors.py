@@ -51,16 +51,16 @@ class RegionTensors:
     def read(self, value: ir.Value | None) -> int:
         """The tensor of a value; it comes in from outside where no layer writes it."""
         assert value is not None
-        made = value.producer()
-        if value not in self._of and made in self._inside and made is not None and looked_through(made):
-            source = made.inputs[0]
+        form = Source.BYTE_NCHW
+        while value not in self._of and form == Source.BYTE_NCHW:
+            made = value.producer()
+            if made is None or made not in self._inside or not looked_through(made):
+                break
+            (source,) = made.inputs[:1]
             assert source is not None
-            if made.op_type != "Transpose":
-                return self.read(source)
-            known = self._of.get(source)
-            return self._come_in(source, Source.BYTE_NHWC) if known is None else known
+            value, form = source, Source.BYTE_NHWC if made.op_type == "Transpose" else form
         known = self._of.get(value)
-        return self._come_in(value, Source.BYTE_NCHW) if known is None else known
+        return self._come_in(value, form) if known is None else known
 
     def zero(self, tensor: int) -> int:
         """Its zero point."""
