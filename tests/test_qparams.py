@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from pyq8.errors import CalibrationError
+from pyq8.metrics.sqnr import sqnr
 from pyq8.plan import make_plan
 from pyq8.stats import Half
 from pyq8.types import INT7, INT8, UINT8, Config, QParams
 
-from .small_models import between, quantized
+from .small_models import FORMATS, between, quantized
 
 
 def qparams(body: str, config: Config | None = None, **weights: object) -> dict[str, QParams]:
@@ -49,6 +50,38 @@ def test_sigmoid_uses_zero_to_one_whatever_was_seen() -> None:
 
     assert low == 0
     assert high == pytest.approx(1)
+
+
+MASK = """[s] s = Softmax<axis = 1>(a) [m] d = Mul(s, s2) [t] e = Transpose<perm = [0, 1, 3, 2]>(d)
+          [n] b = Mul(a, e)"""
+
+
+@pytest.mark.parametrize("exclude", [(), ("s",), ("s", "m")])
+def test_a_mask_that_hardly_uses_zero_to_one_has_the_range_that_was_seen(exclude: tuple[str, ...]) -> None:
+    body, weights = MASK.replace("(a) [m]", "(a0) [m]"), {"s2": np.float32(16), "tiny": np.float32(0.01)}
+    model = between(f"[scale] a0 = Mul(a, tiny) {body}", weights)  # one of 16 channels each
+
+    case = quantized(model, Config(exclude=exclude))
+
+    if "s" not in exclude:
+        assert case.plan.qparams["s"].range[1] == pytest.approx(1 / 16, rel=0.1)
+    low, high = case.plan.qparams["b"].range  # a product with a mask: nothing of it is an outlier
+    stats, half = case.calibration.stats["b"], float(case.plan.qparams["b"].scale) / 2
+    assert (low, high) == pytest.approx((stats.min, stats.max), abs=half)
+    for name in FORMATS:
+        assert sqnr(case.reference[0], case.outputs[name][0]) > 30
+
+
+@pytest.mark.parametrize(("shift", "high"), [(0.0, 1.0), (-7.0, None)])
+def test_gates_that_hardly_open_have_the_range_that_was_seen(shift: float, high: float | None) -> None:
+    model = between("[h] c = Add(a, h) [s] s = Sigmoid(c) [n] b = Mul(a, s)", {"h": np.float32(shift)})
+
+    case = quantized(model)
+
+    found = case.plan.qparams["s"].range[1]
+    assert found == pytest.approx(high or case.calibration.stats["s"].max, rel=0.05)
+    for name in FORMATS:
+        assert sqnr(case.reference[0], case.outputs[name][0]) > 25
 
 
 def test_a_constant_operand_is_covered_whole_whatever_the_observer() -> None:

@@ -123,6 +123,7 @@ def _merge(one: Halves, other: Halves) -> Halves:
 def make_collectors(placement: Placement, histogram: bool) -> dict[str, Collector]:
     """One collector for every tensor whose range or whose channel means the plan will ask for."""
     ranged: set[str] = set()
+    known: set[str] = set()
     means: dict[str, int] = {}
     order: dict[str, None] = {}
 
@@ -130,9 +131,9 @@ def make_collectors(placement: Placement, histogram: bool) -> dict[str, Collecto
         root = placement.scale_root(value)
         producer = root.producer()
         rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
-        fixed = rule is not None and isinstance(rule.output, Fixed) and producer in placement.int8
-        if root.const_value is None and not fixed and not placement.is_stored(root) and root.name:
-            ranged.add(root.name)
+        if root.const_value is None and not placement.is_stored(root) and root.name:
+            fixed = rule is not None and isinstance(rule.output, Fixed) and producer in placement.int8
+            (known if fixed else ranged).add(root.name)
             order[root.name] = None
 
     for node in placement.int8:
@@ -144,4 +145,5 @@ def make_collectors(placement: Placement, histogram: bool) -> dict[str, Collecto
                 order[value.name] = None
                 means[value.name] = -1 if node.op_type == "MatMul" else 1
         want(placement.output(node))
-    return {n: Collector(n, histogram=histogram and n in ranged, channel_axis=means.get(n)) for n in order}
+    counted = known | ranged if histogram else known
+    return {n: Collector(n, histogram=n in counted, channel_axis=means.get(n)) for n in order}

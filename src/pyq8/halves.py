@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from pyq8 import affine
 from pyq8.observers import OBSERVERS
 from pyq8.ops.placement import place
-from pyq8.qparams import quantized_tensors
+from pyq8.qparams import known_ranges, quantized_tensors
 from pyq8.stats import Calibration
 from pyq8.types import UINT8, Plan
 
@@ -125,8 +126,11 @@ def compare_halves(prepared: ir.Model, calibration: Calibration, plan: Plan, obs
     chooser = OBSERVERS.get(observer)
     placement = place(prepared, costly=plan.float_nodes)
     shared = {placement.scale_root(value).name or "": value.name or "" for value in quantized_tensors(placement)}
+    known = known_ranges(place(prepared))
     rows = []
     for name, member in shared.items():
+        if name in known and plan.qparams[member] == affine.choose_qparams(*known[name], UINT8):
+            continue
         both = [half.stats.get(name) for half in calibration.halves]
         ranges = [
             chooser.choose(stats, UINT8)

@@ -10,7 +10,7 @@ from pyq8.errors import CalibrationError
 from pyq8.ops import find_rule
 from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
-from pyq8.qparams import activation_qparams, quantized_tensors, weight_qparams
+from pyq8.qparams import activation_qparams, known_ranges, quantized_tensors, weight_qparams
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
 
@@ -31,7 +31,7 @@ def make_plan(model: ir.Model, calibration: Calibration, config: Config) -> Plan
     choose = PLACEMENTS.get(config.placement)
     placement = place(model, config.exclude)
     placement = place(model, config.exclude, choose(placement))
-    activations = activation_qparams(placement, calibration, config)
+    activations = activation_qparams(placement, calibration, config, known_ranges(place(model)))
     weights = weight_qparams(placement, activations, config)
     shifts = bias_shifts(placement, calibration, weights) if config.bias_correction else {}
     return Plan(

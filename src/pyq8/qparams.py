@@ -10,6 +10,7 @@ import numpy as np
 from pyq8 import affine
 from pyq8.errors import CalibrationError
 from pyq8.observers import OBSERVERS, Observer
+from pyq8.observers.known import choose_known
 from pyq8.ops import Fixed, OpRule, SameAs, find_rule
 from pyq8.ops.placement import Placement
 from pyq8.ops.stored import stored_qparams
@@ -20,9 +21,19 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
-def activation_qparams(placement: Placement, calibration: Calibration, config: Config) -> dict[str, QParams]:
-    """Parameters of every tensor that an INT8 node reads or writes, by name; one object for shared ones."""
+def activation_qparams(
+    placement: Placement, calibration: Calibration, config: Config, known: Mapping[str, tuple[float, float]]
+) -> dict[str, QParams]:
+    """Parameters of every tensor that an INT8 node reads or writes, by name; one object for shared ones.
+
+    Args:
+        placement: what is INT8.
+        calibration: the statistics.
+        config: names the observer.
+        known: tensor -> range, see `known_ranges`.
+    """
     observer = OBSERVERS.get(config.observer)
+    products = _masked(placement, calibration, observer, known)
     by_root: dict[str, QParams] = {}
     chosen: dict[str, QParams] = {}
 
@@ -34,7 +45,8 @@ def activation_qparams(placement: Placement, calibration: Calibration, config: C
             if producer is not None and placement.is_stored(root):
                 by_root[root_name] = stored_qparams(producer)
             else:
-                by_root[root_name] = affine.choose_qparams(*_range(root, calibration, observer), UINT8)
+                chooser = OBSERVERS.get("minmax") if root in products else observer
+                by_root[root_name] = affine.choose_qparams(*_range(root, calibration, chooser, known), UINT8)
         chosen[name] = by_root[root_name]
 
     for value in quantized_tensors(placement):
@@ -91,8 +103,46 @@ def weight_qparams(placement: Placement, activations: Mapping[str, QParams], con
     return chosen
 
 
-def _range(value: ir.Value, calibration: Calibration, observer: Observer) -> tuple[float, float]:
-    """The range of a constant, of what was observed, of what is `Fixed`, or of the tensor whose values these are.
+def known_ranges(possible: Placement) -> dict[str, tuple[float, float]]:
+    """Tensor -> (low, high) beyond which no value can be, whatever the image.
+
+    Args:
+        possible: where every node that can be INT8 is.
+    """
+    rules = ((node, find_rule(node.op_type, node.domain)) for node in possible.int8)
+    outputs = {node.outputs[0].name or "": rule.output for node, rule in rules if rule is not None}
+    return {name: (output.low, output.high) for name, output in outputs.items() if isinstance(output, Fixed)}
+
+
+def _masked(
+    placement: Placement, calibration: Calibration, observer: Observer, known: Mapping[str, tuple[float, float]]
+) -> set[ir.Value]:
+    """Products with a mask: with what has a known range and hardly uses it, moved or scaled in between.
+
+    Their few large values are what the mask picks out, and those of the next image may be larger still: no outliers.
+    """
+    products: set[ir.Value] = set()
+    masks: set[ir.Value] = set()
+    graph = placement.int8[0].graph if placement.int8 else None
+    for node in graph or ():
+        rule = find_rule(node.op_type, node.domain)
+        value = node.outputs[0]
+        if (name := value.name or "") in known:
+            if _range(value, calibration, observer, known) != known[name]:
+                masks.add(value)
+        elif rule is not None and not masks.isdisjoint(node.inputs):
+            if isinstance(rule.output, SameAs):
+                masks.update(node.outputs)
+            elif node.op_type == "Mul":
+                masks.add(value)
+                products.add(value)
+    return products
+
+
+def _range(
+    value: ir.Value, calibration: Calibration, observer: Observer, known: Mapping[str, tuple[float, float]]
+) -> tuple[float, float]:
+    """The range of a constant, of what was observed or is `Fixed`, or of the tensor whose values these are.
 
     Raises:
         CalibrationError: none of them.
@@ -103,12 +153,13 @@ def _range(value: ir.Value, calibration: Calibration, observer: Observer) -> tup
             array = source.const_value.numpy()
             return float(array.min()), float(array.max())
         stats = calibration.stats.get(source.name or "")
+        if (source.name or "") in known:
+            fixed = known[source.name or ""]
+            return choose_known(stats, UINT8, fixed, observer) if stats is not None else fixed
         if stats is not None and (stats.histogram is not None or not observer.needs_histogram):
             return observer.choose(stats, UINT8)
         producer = source.producer()
         rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
-        if rule is not None and isinstance(rule.output, Fixed):
-            return rule.output.low, rule.output.high
         moves = producer is not None and rule is not None and isinstance(rule.output, SameAs)
         source = producer.inputs[rule.output.input] if moves else None  # type: ignore[union-attr]
     raise CalibrationError(f"tensor {value.name!r} was not observed; calibrate this model again")

@@ -10,6 +10,7 @@ exactly that.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,6 +31,16 @@ down; clipping errors all point the same way and add up."""
 @observer("mse")
 def choose(stats: TensorStats, qtype: QType) -> tuple[float, float]:
     """The best range found."""
+    return shrink(stats, expected_error(stats, qtype), SMALLEST)
+
+
+def expected_error(stats: TensorStats, qtype: QType) -> Callable[[float, float], float]:
+    """E of the tensor: (low, high) -> the sum above, in squared bin widths.
+
+    Args:
+        stats: of the tensor, with a histogram.
+        qtype: the integer type.
+    """
     histogram = stats.histogram
     assert histogram is not None
     width = math.ldexp(1.0, histogram.exponent)
@@ -48,4 +59,4 @@ def choose(stats: TensorStats, qtype: QType) -> tuple[float, float]:
         error[level != kept] *= CLIPPED
         return float(np.dot(counts, error))
 
-    return shrink(stats, loss, SMALLEST)
+    return loss

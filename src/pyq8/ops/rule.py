@@ -26,7 +26,7 @@ class SameAs:
 
 @dataclass(frozen=True)
 class Fixed:
-    """The output's range is known."""
+    """The output lies in a known range; it has that, or what calibration saw of it where that is clearly better."""
 
     low: float
     high: float

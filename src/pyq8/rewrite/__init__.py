@@ -62,7 +62,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     """
     from onnx_ir.passes import common
 
-    from pyq8.rewrite.shield import shield
+    from pyq8.rewrite.shield import shield, shield_regions
     from pyq8.rewrite.tensors import Tensors
 
     emit = FORMATS.get(format)
@@ -87,6 +87,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     common.RemoveUnusedNodesPass()(model)
     if format == REGIONS:
         left = fuse(model)
+        shield_regions(tensors)
         for node in (n for n in graph if n.name in left):
             node.metadata_props[OUTSIDE] = left[node.name or ""]
     return model

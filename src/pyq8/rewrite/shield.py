@@ -4,7 +4,9 @@ Between a DequantizeLinear and a QuantizeLinear, ONNX Runtime puts its INT8 kern
 has one, and rounds the FP32 weights of Conv, ConvTranspose and Gemm itself, with one scale for the whole tensor. A Sum
 of that one tensor stands in its way: it copies, and no optimization removes it or looks through it.
 
-Source: onnxruntime weight_bias_quantization.cc, qdq_selector_action_transformer.cc.
+ONNX Runtime also carries both of them past FP32 nodes that only move values, to where they enclose the next one.
+
+Source: onnxruntime weight_bias_quantization.cc, qdq_selector_action_transformer.cc, qdq_propagation.cc.
 """
 
 from __future__ import annotations
@@ -13,14 +15,21 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
-from pyq8.graph_edit import set_input
+from pyq8.graph_edit import only_reader, producer, set_input
 from pyq8.ops import RULES, SameAs
+from pyq8.rewrite.region.spec import DOMAIN
 from pyq8.rewrite.tensors import Tensors, describe
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 """What ONNX Runtime quantizes although only the input and the output are quantized."""
 ROUNDS = {"Resize", "Where"}
 """Has an INT8 kernel of other values, and no rule that would say so."""
+READS = {**dict.fromkeys((*WEIGHTED, "Resize"), slice(0, 1)), "Where": slice(1, 3)}
+"""Which inputs must be quantized for that; of all other operators, all."""
+WRITES_FLOAT = frozenset({"MatMul"})
+"""Of which ONNX Runtime has an INT8 kernel for a result that nothing quantizes."""
+PASSED = frozenset({"MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice"})
+"""What ONNX Runtime carries a DequantizeLinear forward past, and a QuantizeLinear back."""
 
 
 def shield(tensors: Tensors, int8: Collection[str]) -> None:
@@ -35,26 +44,52 @@ def shield(tensors: Tensors, int8: Collection[str]) -> None:
     for node in list(tensors.graph):
         if node.name in int8 or node.domain or node.op_type not in taken:
             continue
-        inputs = node.inputs[:1] if node.op_type in WEIGHTED | {"Resize"} else node.inputs
-        source = node.inputs[0]
-        if source is not None and all(_is_made_by(v, "DequantizeLinear") for v in inputs) and _is_quantized(node):
-            copy = ir.node("Sum", [source], name=tensors.fresh_node(f"{node.name}_stays_float"))
-            describe(copy.outputs[0], tensors.fresh(f"{node.name}_float_input"), ir.DataType.FLOAT, source)
-            tensors.graph.insert_before(node, copy)
-            set_input(node, 0, copy.outputs[0])
+        inputs = node.inputs[READS.get(node.op_type, slice(None))]
+        if inputs and all(map(_is_dequantized, inputs)) and (node.op_type in WRITES_FLOAT or _is_quantized(node)):
+            _copy_before(node, list(node.inputs).index(inputs[0]), tensors)
 
 
-def _is_made_by(value: ir.Value | None, op_type: str) -> bool:
-    producer = value.producer() if value is not None else None
-    return producer is not None and producer.op_type == op_type
+def shield_regions(tensors: Tensors) -> None:
+    """Put a Sum behind every float result of a region to which ONNX Runtime would carry a QuantizeLinear back.
+
+    What it would make in between has no type, so that it could not load the model.
+    """
+    for node in list(tensors.graph):
+        value = node.inputs[0] if node.op_type in PASSED and not node.domain else None
+        made = value.producer() if value is not None else None
+        if value is None or made is None or made.domain != DOMAIN or value.dtype != ir.DataType.FLOAT:
+            continue
+        if _is_quantized(node):
+            _copy_before(node, 0, tensors)
+
+
+def _copy_before(node: ir.Node, index: int, tensors: Tensors) -> None:
+    source = node.inputs[index]
+    assert source is not None
+    copy = ir.node("Sum", [source], name=tensors.fresh_node(f"{node.name}_stays_float"))
+    describe(copy.outputs[0], tensors.fresh(f"{node.name}_float_input"), ir.DataType.FLOAT, source)
+    tensors.graph.insert_before(node, copy)
+    set_input(node, index, copy.outputs[0])
+
+
+def _is_dequantized(value: ir.Value | None) -> bool:
+    """Whether a DequantizeLinear computes it, or what ONNX Runtime carries one past, or a Pad, which it fuses."""
+    while value is not None and (node := producer(value, *PASSED, "Pad")) is not None:
+        value = node.inputs[0]
+    return producer(value, "DequantizeLinear") is not None
 
 
 def _is_quantized(node: ir.Node) -> bool:
-    """Whether a QuantizeLinear reads the output, behind Relu and Clip too."""
-    pending = [node]
-    while pending:
-        readers = [use.node for use in pending.pop().outputs[0].uses()]
-        if any(r.op_type == "QuantizeLinear" for r in readers):
-            return True
-        pending += [r for r in readers if r.op_type in ("Relu", "Clip")]
+    """Whether a QuantizeLinear reads the output, behind Relu and Clip and what ONNX Runtime carries one past too."""
+    behind = [node]
+    while behind:
+        last = behind.pop()
+        moved = last.op_type in PASSED
+        for reader in (use.node for use in last.outputs[0].uses()):
+            if reader.op_type == "QuantizeLinear":
+                return True
+            if reader.domain or (moved and only_reader(last.outputs[0]) is None):
+                continue
+            if reader.op_type in PASSED or (reader.op_type in ("Relu", "Clip") and not moved):
+                behind.append(reader)
     return False

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from pyq8.groundwork import Groundwork, Progress, step
 from pyq8.groups import Group
 from pyq8.model import save
+from pyq8.provenance import remembered_reasons
 from pyq8.tuning.corrections import Corrections
 from pyq8.tuning.exam import Exam
 from pyq8.tuning.goal import Estimate, Floats, Goal, Trial, column_name
 from pyq8.tuning.ranking import measure_errors, rank
 from pyq8.tuning.search import search
 from pyq8.tuning.state import State
+from pyq8.verify.kernels import check_float, find_kernels
 from pyq8.verify.sensitivity import SensitivityReport
 
 if TYPE_CHECKING:
@@ -133,7 +135,12 @@ class Notebook:
 
     def keep(self, trial: Trial) -> None:
         """Write its model."""
-        save(self.model(frozenset(trial.floats)), self._out)
+        self._save(self.model(frozenset(trial.floats)))
+
+    def _save(self, model: ir.Model) -> None:
+        reasons = remembered_reasons(model)
+        check_float(find_kernels(model, reasons), reasons)
+        save(model, self._out)
 
     def _answer(self, floats: Floats, left: int) -> float:
         before = self._known.get(floats)
@@ -157,7 +164,7 @@ class Notebook:
         trial = Trial(ordered, loss, self._ms(floats))
         state = replace(self._state, trials=(*self._state.trials, trial))
         if self._goal.best(state.trials) is trial:
-            save(model, self._out)
+            self._save(model)
         state.save(self._file)
         self._state, self._known[floats] = state, trial
         self._took.append(time.perf_counter() - start)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyq8.errors import ModelError
 from pyq8.fallback import REGION
 from pyq8.graph_edit import OUTSIDE
 from pyq8.ops.fast_path import missed_condition
@@ -125,7 +126,8 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
         executed = onnx.load(path, load_external_data=False)
     initializers = {t.name: t for t in executed.graph.initializer}
     found = find_executed(model.graph, executed.graph.node)
-    integer = _integer_values(executed)
+    region = [v for n in model.graph if (n.domain, n.op_type) == REGION for v in n.outputs]
+    integer = _integer_values(executed, {v.name or "" for v in region if v.dtype is not None and v.dtype.bitwidth == 8})
     rows = []
     for node in model.graph:
         if node.op_type in _BOUNDARY or node.op_type == "Constant" or _copies(node):
@@ -136,6 +138,24 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
         name = node.name or ""
         rows.append(_row(node, found.get(name), integer, initializers, (reasons or {}).get(name, "")))
     return KernelReport(tuple(rows))
+
+
+def check_float(report: KernelReport, reasons: Mapping[str, str]) -> None:
+    """Refuse a model of which ONNX Runtime computes a node in INT8 that was to stay FP32.
+
+    Args:
+        report: of the quantized model.
+        reasons: node name -> why the plan left it FP32.
+
+    Raises:
+        ModelError: naming the first of them.
+    """
+    for row in report.rows:
+        if row.node in reasons and row.int8 and row.kernel.rpartition(".")[2] in INT8_KERNELS:
+            raise ModelError(
+                f"node {row.node!r} is to stay FP32 ({reasons[row.node]}), but ONNX Runtime runs it in INT8, as "
+                f"{row.kernel}; nothing was written; exclude the nodes beside it too, and please report it"
+            )
 
 
 def _region_rows(node: ir.Node) -> list[KernelRow]:
@@ -201,9 +221,9 @@ def slow_reason(node: onnx.NodeProto, initializers: Mapping[str, onnx.TensorProt
     return missed_condition(group, weight.dims[1], weight.dims[0])
 
 
-def _integer_values(executed: onnx.ModelProto) -> set[str]:
-    """Names of the 8-bit tensors: what Q and the INT8 kernels write, and what only moves it on."""
-    found = {t.name for t in executed.graph.input if t.type.tensor_type.elem_type in (2, 3)}
+def _integer_values(executed: onnx.ModelProto, regions: set[str]) -> set[str]:
+    """Names of the 8-bit tensors: what Q, regions and the INT8 kernels write, and what only moves it on."""
+    found = regions | {t.name for t in executed.graph.input if t.type.tensor_type.elem_type in (2, 3)}
     for node in executed.graph.node:
         writes = node.op_type == "QuantizeLinear" or (node.op_type in INT8_KERNELS - FLOAT_RESULT)
         if node.op_type == "QGemm":

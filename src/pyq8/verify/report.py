@@ -10,7 +10,7 @@ from pyq8.halves import HalvesReport
 from pyq8.loaders import Batch
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport
-from pyq8.verify.kernels import KernelReport, find_kernels
+from pyq8.verify.kernels import KernelReport, check_float, find_kernels
 from pyq8.verify.layers import LayerReport, compare
 from pyq8.verify.speed import SpeedReport
 
@@ -56,8 +56,12 @@ def make_report(
         kept: images; none for kernels only.
         progress: called with the number of images compared since the last call.
         twin: what computes the same numbers as `quantized` and has the tensors between its nodes, if that has not.
+
+    Raises:
+        ModelError: ONNX Runtime computes in INT8 what the plan leaves FP32.
     """
     kernels = find_kernels(quantized, plan.float_nodes)
+    check_float(kernels, plan.float_nodes)
     if not kept:
         return Report(kernels)
     return Report(kernels, *compare(prepared, twin or quantized, plan, kept, progress))
