@@ -50,12 +50,14 @@ def prepare(model: ir.Model) -> Prepared:
         reduce_mean_to_pool,
         remove_identity,
         widen_groups,
+        write_axes,
     )
     from pyq8.passes.shapes import infer_shapes
 
     ordered = (
         remove_identity,  # first: a weight behind an Identity is a constant only without it
         fold_constants,  # before all that asks "is it constant?"
+        write_axes,
         fuse_pad,
         fold_pixels,  # behind fuse_pad: outside the image a pixel is 0 after normalization, not before
         matmul_to_gemm,  # before BatchNorm, which folds into a Gemm

@@ -76,10 +76,10 @@ def run_images(session: Any, names: Sequence[str], feeds: Feeds, size: int, coun
         size: likewise.
         count: likewise.
     """
-    return {name: _images(array, size, count) for name, array in zip(names, session.run(names, feeds), strict=True)}
+    return {name: rows_of(array, size, count) for name, array in zip(names, session.run(names, feeds), strict=True)}
 
 
-def _images(output: Any, size: int, count: int) -> Array:
+def rows_of(output: Any, size: int, count: int) -> Array:
     """An output with one row an image: an output of one image that has no batch axis gets one."""
     array = np.asarray(output)
     if size == 1 and (array.ndim == 0 or len(array) != 1):
