@@ -149,7 +149,8 @@ def _find_losses(context: click.Context, result: Result) -> list[str]:
     found = [f"{line}; see which layers lose it: {shlex.join(look)}" for line in report.low]
     if report.halves is not None and report.halves.disagree:
         more = ["pyq8", "quantize", asked["model"], "--calib", str(asked["calib"]), *how]
-        more += ["--samples", str(2 * result.calibration.samples)]
+        minmax = result.config.observer == "minmax"
+        more += ["--observer", "percentile"] if minmax else ["--samples", str(2 * result.calibration.samples)]
         found += [f"{line}: {shlex.join(more)}" for line in report.doubts[len(report.low) :]]
     return found
 
