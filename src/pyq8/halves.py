@@ -75,7 +75,12 @@ class HalvesReport:
         """
         if not self.rows:
             return None if 0 in self.samples else True
-        return min(self.samples) >= LEAST and self.differing <= SHARE * len(self.rows)
+        return min(self.samples) >= LEAST and not self.disagree
+
+    @property
+    def disagree(self) -> bool:
+        """Whether more than SHARE of the tensors differ."""
+        return self.differing > SHARE * len(self.rows)
 
     def __str__(self) -> str:
         if not self.rows:

@@ -100,6 +100,7 @@ class Result:
             "seconds": self.seconds,
             "peak_rss_mib": self.peak_rss_mib,
             "passes": [p.to_json() for p in self.passes],
+            "warnings": list(self.report.doubts),
             "plan": replace(self.plan, codes={}).to_json(),
             "report": self.report.to_json(),
         }

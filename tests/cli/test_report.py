@@ -41,7 +41,8 @@ def test_a_report_that_cannot_be_written_leaves_the_model(
     code, out, err = run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess,
                          "--samples", "4", "--effort", "fast", "-o", str(model), "--report", "/dev/full")  # fmt: skip
     assert code == 3 and model.exists() and "report  " not in out
-    assert err == f"pyq8: /dev/full: cannot be written: No space left on device; the model is kept: {model}\n"
+    *_, last = err.splitlines()  # behind what is doubtful with 4 images
+    assert last == f"pyq8: /dev/full: cannot be written: No space left on device; the model is kept: {model}"
 
 
 def test_report_exits_as_check_does_and_says_where_it_is(

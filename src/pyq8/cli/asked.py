@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 DECIDED = ("samples", "observer", "target", "placement", "effort", "input_", "layout", "color")
 """What a plan says already."""
+HOW = {"preset": "--preset", "preprocess_file": "--preprocess", "split": "--split"}
+"""What says how images are read, in every command."""
 OF_IMAGES = ("preset", "preprocess_file", "split", "seed", "skip_bad")
 
 
@@ -135,7 +138,21 @@ def find_doubts(context: click.Context, result: Result) -> list[str]:
         doubts.append(f"preprocessing was guessed{said}; say --preset or --preprocess if it is wrong")
     kept = next((p.refused for p in result.passes if p.name == "fold_pixels" and not p.changed), {})
     doubts += [f"normalization stays FP32, in front of the first convolution: {reason}" for reason in kept.values()]
-    return doubts
+    return doubts + _find_losses(context, result)
+
+
+def _find_losses(context: click.Context, result: Result) -> list[str]:
+    """Those of the report, each with the command to run next."""
+    asked, report = context.params, result.report
+    how = [word for name, flag in HOW.items() if asked[name] for word in (flag, str(asked[name]))]
+    look = ["pyq8", "inspect", asked["model"], "--data", str(asked["calib"]), *how]
+    found = [f"{line}; see which layers lose it: {shlex.join(look)}" for line in report.low]
+    if report.halves is not None and report.halves.disagree:
+        more = ["pyq8", "quantize", asked["model"], "--calib", str(asked["calib"]), *how]
+        minmax = result.config.observer == "minmax"
+        more += ["--observer", "percentile"] if minmax else ["--samples", str(2 * result.calibration.samples)]
+        found += [f"{line}: {shlex.join(more)}" for line in report.doubts[len(report.low) :]]
+    return found
 
 
 def _given(context: click.Context) -> list[str]:

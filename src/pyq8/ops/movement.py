@@ -17,6 +17,9 @@ def _resize(node: ir.Node) -> str | None:
         return "ONNX Runtime's INT8 linear Resize rounds down: every pixel loses half a step on average"
     if name != "nearest":
         return f"ONNX Runtime has no INT8 {name} Resize"
+    policy = node.attributes.get("keep_aspect_ratio_policy")
+    if policy is not None and policy.as_string() != "stretch" and len(node.inputs) > 3 and node.inputs[3] is not None:
+        return "between INT8 nodes ONNX Runtime loses the aspect ratio that it keeps"
     transform = node.attributes.get("coordinate_transformation_mode")
     if transform is not None and transform.as_string() == "tf_crop_and_resize":
         return "outside the image it writes a real value, not a quantized one"

@@ -52,6 +52,7 @@ def prepare(model: ir.Model) -> Prepared:
         remove_identity,
         split_fused_conv,
         widen_groups,
+        write_axes,
     )
     from pyq8.passes.shapes import infer_shapes
 
@@ -59,6 +60,7 @@ def prepare(model: ir.Model) -> Prepared:
         split_fused_conv,  # before all that looks for convolutions
         remove_identity,  # early: a weight behind an Identity is a constant only without it
         fold_constants,  # before all that asks "is it constant?"
+        write_axes,
         fuse_pad,
         fold_pixels,  # behind fuse_pad: outside the image a pixel is 0 after normalization, not before
         matmul_to_gemm,  # before BatchNorm, which folds into a Gemm

@@ -62,6 +62,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     """
     from onnx_ir.passes import common
 
+    from pyq8.rewrite.layout import keep_layout
     from pyq8.rewrite.shield import shield, shield_regions
     from pyq8.rewrite.tensors import Tensors
 
@@ -82,6 +83,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
         else:
             emit(node, rule, tensors)
     shield(tensors, inside)
+    keep_layout(tensors)
     if any(node.domain == "com.microsoft" for node in graph):
         graph.opset_imports["com.microsoft"] = 1
     common.RemoveUnusedNodesPass()(model)

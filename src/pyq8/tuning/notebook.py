@@ -13,13 +13,16 @@ from pyq8.groundwork import Groundwork, Progress, step
 from pyq8.groups import Group
 from pyq8.model import save
 from pyq8.provenance import remembered_reasons
+from pyq8.rewrite import twin
 from pyq8.tuning.corrections import Corrections
 from pyq8.tuning.exam import Exam
 from pyq8.tuning.goal import Estimate, Floats, Goal, Trial, column_name
 from pyq8.tuning.ranking import measure_errors, rank
 from pyq8.tuning.search import search
 from pyq8.tuning.state import State
+from pyq8.types import Plan
 from pyq8.verify.kernels import check_float, find_kernels
+from pyq8.verify.report import make_report
 from pyq8.verify.sensitivity import SensitivityReport
 
 if TYPE_CHECKING:
@@ -130,8 +133,11 @@ class Notebook:
 
     def model(self, floats: Floats) -> ir.Model:
         """The model with these groups in FP32."""
+        return self._base.carry_out(self._plan(floats))
+
+    def _plan(self, floats: Floats) -> Plan:
         nodes = [node for group in self._groups if group.name in floats for node in group.nodes]
-        return self._base.carry_out(self._corrections.plan(nodes, REASON))
+        return self._corrections.plan(nodes, REASON)
 
     def keep(self, trial: Trial) -> None:
         """Write its model."""
@@ -157,14 +163,17 @@ class Notebook:
 
     def _try(self, floats: Floats) -> Trial:
         start = time.perf_counter()
-        model = self.model(floats)
+        plan = self._plan(floats)
+        model = self._base.carry_out(plan)
         name = f"trial {len(self._seen) + 1}"
         loss = self._exam.loss(model, step(self._progress, name, self._exam.samples))
         ordered = tuple(group.name for group in self._groups if group.name in floats)
         trial = Trial(ordered, loss, self._ms(floats))
         state = replace(self._state, trials=(*self._state.trials, trial))
         if self._goal.best(state.trials) is trial:
-            self._save(model)
+            base = self._base
+            make_report(base.prepared, model, plan, base.kept, twin=twin(base.prepared, plan, base.config.format))
+            save(model, self._out)
         state.save(self._file)
         self._state, self._known[floats] = state, trial
         self._took.append(time.perf_counter() - start)

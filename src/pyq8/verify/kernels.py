@@ -21,6 +21,7 @@ from pyq8.verify.executed import find_executed, with_names
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
+    import onnxruntime
 
 INT8_KERNELS = frozenset(
     "QLinearConv QLinearMatMul QGemm QLinearAdd QLinearMul QLinearConcat QLinearAveragePool "
@@ -106,7 +107,14 @@ class KernelReport:
 
 
 def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> KernelReport:
-    """Load the model in ONNX Runtime and report what runs every node.
+    """What runs every node; see `load_kernels`."""
+    return load_kernels(model, reasons)[0]
+
+
+def load_kernels(
+    model: ir.Model, reasons: Mapping[str, str] | None = None
+) -> tuple[KernelReport, onnxruntime.InferenceSession]:
+    """Load the model in ONNX Runtime, and report what runs every node of it; its session.
 
     Args:
         model: as it is in the file, FP32 or quantized.
@@ -122,7 +130,7 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
     model = with_names(model)
     with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
         path = Path(folder) / "executed.onnx"
-        model_session(model, optimized_path=path)
+        session = model_session(model, optimized_path=path, spin=False)
         executed = onnx.load(path, load_external_data=False)
     initializers = {t.name: t for t in executed.graph.initializer}
     found = find_executed(model.graph, executed.graph.node)
@@ -137,7 +145,7 @@ def find_kernels(model: ir.Model, reasons: Mapping[str, str] | None = None) -> K
             continue
         name = node.name or ""
         rows.append(_row(node, found.get(name), integer, initializers, (reasons or {}).get(name, "")))
-    return KernelReport(tuple(rows))
+    return KernelReport(tuple(rows)), session
 
 
 def check_float(report: KernelReport, reasons: Mapping[str, str]) -> None:

@@ -16,10 +16,12 @@ from pyq8.metrics.sqnr import decibel
 from pyq8.ops import SameAs, find_rule
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport, Tally, image_size, plain_row
-from pyq8.workers.runs import run_images
+from pyq8.verify.proof import Proof, run_file
+from pyq8.workers.runs import rows_of, run_images
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+    import onnxruntime
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,16 @@ def compare(
     plan: Plan,
     batches: Iterable[Batch],
     progress: Callable[[int], None] | None = None,
+    written: onnxruntime.InferenceSession | None = None,
 ) -> tuple[AccuracyReport, LayerReport]:
     """Run both models once, image by image, and compare what they return and every quantized tensor.
 
     The integer tensors are read, not dequantized ones, so that the INT8 kernels stay what they are.
-    `progress` is called with the number of images done since the last call.
+    `progress` is called with the number of images done since the last call. `written` is a session of the very file:
+    what is returned is then its outputs, proven to be what the plan computes.
+
+    Raises:
+        ModelError: the file does not run, or computes something else.
     """
     import onnx_ir as ir
 
@@ -88,7 +95,7 @@ def compare(
     candidate = model_session(with_seeds(with_outputs(quantized, codes)), spin=False)
     inputs = {v.name for v in prepared.graph.inputs}
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
-    tally = Tally()
+    tally, proof = Tally(), Proof(prepared)
     taken = intake(prepared)
     size = taken.size
     for batch in batches:
@@ -105,10 +112,16 @@ def compare(
                     noise[name] += float(np.vdot(difference, difference))
             part = slice(done, done + count)
             refs, outs = ({n: run[n] for n in outputs if n in run} for run in (expected, found))
+            if written is not None:
+                planned, ran = outs, run_file(written, outputs, feeds)
+                rows = {n: rows_of(array, size, count) for n, array in zip(outputs, ran, strict=True)}
+                outs = {n: array for n, array in rows.items() if array is not None and n in refs}
+                proof.add(refs, planned, outs)
             tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(taken.samples(feeds))))
             done += count
             if progress is not None:
                 progress(count)
+    proof.check()
     rows = [LayerRow(n, computed[n], float(decibel(signal[n], noise[n]))) for n in names if signal[n] + noise[n] > 0]
     accuracy = AccuracyReport(tuple(plain_row(*key, metric) for key, metric in tally.counted().items()), tally.samples)
     return accuracy, LayerReport(tuple(sorted(rows, key=lambda r: r.sqnr)), tally.samples)

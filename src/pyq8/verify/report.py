@@ -10,7 +10,8 @@ from pyq8.halves import HalvesReport
 from pyq8.loaders import Batch
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport
-from pyq8.verify.kernels import KernelReport, check_float, find_kernels
+from pyq8.verify.judged import picks_boxes
+from pyq8.verify.kernels import KernelReport, check_float, load_kernels
 from pyq8.verify.layers import LayerReport, compare
 from pyq8.verify.speed import SpeedReport
 
@@ -18,15 +19,35 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
+LOW = 15
+"""dB of SQNR below which a model is said to be doubtful."""
+
+
 @dataclass(frozen=True)
 class Report:
-    """What verification found; a part that was not asked for is None."""
+    """What verification found; a part that was not asked for is None.
+
+    `low` says which outputs are far from FP32, in a line.
+    """
 
     kernels: KernelReport
     accuracy: AccuracyReport | None = None
     layers: LayerReport | None = None
     speed: SpeedReport | None = None
     halves: HalvesReport | None = None
+    low: tuple[str, ...] = ()
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes the model doubtful, a line each: outputs far from FP32, too few or too different images."""
+        few = self.halves is not None and self.halves.disagree
+        return (*self.low, *((f"the calibration images are {self.halves}",) if few else ()))
+
+    def __str__(self) -> str:
+        rows = self.accuracy.rows if self.accuracy else ()
+        outputs = [f"{r.output} {r.value:.1f} dB" for r in rows if r.metric == "sqnr"]
+        found = [f"SQNR: {', '.join(outputs)}"] if outputs else []
+        return "\n".join([str(self.kernels), *found, *(f"warning: {doubt}" for doubt in self.doubts)])
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts."""
@@ -58,10 +79,18 @@ def make_report(
         twin: what computes the same numbers as `quantized` and has the tensors between its nodes, if that has not.
 
     Raises:
-        ModelError: ONNX Runtime computes in INT8 what the plan leaves FP32.
+        ModelError: ONNX Runtime computes in INT8 what the plan leaves FP32, or in a plain session the model does not
+            run or does not compute what was planned.
     """
-    kernels = find_kernels(quantized, plan.float_nodes)
+    kernels, session = load_kernels(quantized, plan.float_nodes)
     check_float(kernels, plan.float_nodes)
     if not kept:
         return Report(kernels)
-    return Report(kernels, *compare(prepared, twin or quantized, plan, kept, progress))
+    accuracy, layers = compare(prepared, twin or quantized, plan, kept, progress, session)
+    return Report(kernels, accuracy, layers, low=() if picks_boxes(prepared) else find_low(accuracy))
+
+
+def find_low(accuracy: AccuracyReport) -> tuple[str, ...]:
+    """The outputs of which little is left, one line for all."""
+    low = [f"{r.output} {r.value:.1f} dB" for r in accuracy.rows if r.metric == "sqnr" and r.value < LOW]
+    return (f"low accuracy, below {LOW} dB of SQNR against FP32: {', '.join(low[:6])}",) if low else ()

@@ -94,8 +94,9 @@ def run_images(
     Raises:
         ModelError: the model fails on them.
     """
-    found = ((name, _numbers(value, size)) for name, value in zip(names, run(session, names, feeds, what), strict=True))
-    return {name: _images(array, size, count) for name, array in found if array is not None}
+    found = zip(names, run(session, names, feeds, what), strict=True)
+    rows = ((name, rows_of(value, size, count)) for name, value in found)
+    return {name: array for name, array in rows if array is not None}
 
 
 def _numbers(output: Array | list[Any] | None, size: int) -> Array | None:
@@ -107,8 +108,11 @@ def _numbers(output: Array | list[Any] | None, size: int) -> Array | None:
     return np.concatenate(rows, axis=1) if rows and len(rows) == len(parts) else None
 
 
-def _images(array: Array, size: int, count: int) -> Array:
-    """An output with one row an image: an output of one image that has no batch axis gets one."""
+def rows_of(output: Array | list[Any] | None, size: int, count: int) -> Array | None:
+    """An output with one row an image: an output of one image that has no batch axis gets one; None: no numbers."""
+    array = _numbers(output, size)
+    if array is None:
+        return None
     if size == 1 and (array.ndim == 0 or len(array) != 1):
         return array[None]
     return array[:count]
