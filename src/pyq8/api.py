@@ -159,9 +159,9 @@ def check(
         reference: path of the FP32 model.
         candidate: path of the quantized model.
         data: as for `quantize`.
-        metric: top1, top5, agreement, sqnr, cosine, map, map50, map-voc, "module:function" of your own, or a metric
-            to use once; None takes map50 against FP32 for a detector with NMS in the graph, top1 where there are
-            labels, agreement for classifiers without, else sqnr.
+        metric: top1, top5, agreement, sqnr, cosine, equal, map, map50, map-voc, "module:function" of your own, or a
+            metric to use once; None takes map50 against FP32 for a detector with NMS in the graph, top1 where there are
+            labels, agreement for classifiers without, else sqnr, or equal where all outputs are integers.
         max_drop: what the metric may lose, in its unit: percentage points, or dB for sqnr against a baseline.
         minimum: what sqnr (dB) or cosine must reach.
         confidence: of the bounds that decide, above 0.5.

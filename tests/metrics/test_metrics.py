@@ -29,7 +29,7 @@ def score(name: str, ref: Array, x: Array, labels: list[int] = LABELS, batch: in
 
 
 def test_all_are_registered_under_their_names() -> None:
-    assert sorted(METRICS) == sorted([*NAMES, "map", "map-voc", "map50"])
+    assert sorted(METRICS) == sorted([*NAMES, "equal", "map", "map-voc", "map50"])
     for name in NAMES:
         metric = METRICS.get(name)()
         assert metric.name == name

@@ -38,6 +38,8 @@ def test_a_weight_that_another_conv_reads_is_not_changed_for_it() -> None:
     result, new = apply(pad_output_channels, parse(text, W))
     assert len(result.changed) == 2
     assert ops(new) == {"Conv": 2, "Slice": 2}
+    first, second = (node for node in new.graph if node.op_type == "Conv")
+    assert first.inputs[1] is second.inputs[1]  # stored once, as it was
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 @click.option(
     "--metric",
     type=names.METRIC,
-    help="top1, top5, agreement, sqnr, cosine, map (COCO), map50, map-voc, or module:function of your own. "
+    help="top1, top5, agreement, sqnr, cosine, equal, map (COCO), map50, map-voc, or module:function of your own. "
     "Default: map50 against FP32 for a detector with NMS in the graph, else the first that applies of top1 (with "
-    "labels), agreement (classifiers), sqnr.",
+    "labels), agreement (classifiers), sqnr, equal (integers).",
 )
 @click.option(
     "--max-drop",

@@ -43,13 +43,15 @@ def show(result: Result, model: str, calib: str | None, out: str, plan: str | No
     line("kernels", str(kernels))
     if accuracy is not None and layers is not None:
         outputs = [f"{r.output} {decibel(r.value)}" for r in accuracy.rows if r.metric == "sqnr"]
+        outputs += [f"{r.output} {r.value:.4g} % equal" for r in accuracy.rows if r.metric == "equal"]
         many = "image" if accuracy.samples == 1 else "images"
         images = f"{accuracy.samples} {'calibration ' if plan is None else ''}{many}{skipped if plan else ''}"
         doubt = "; others may lose more" if plan is None and result.calibration.samples < ENOUGH else ""
+        what = "SQNR" if any(r.metric == "sqnr" for r in accuracy.rows) else "agreement"
         if boxes:
             line("outputs", "SQNR of boxes behind NMS compares boxes in another order; next judges what is found")
         else:
-            line("outputs", f"SQNR on {images}: {', '.join(outputs[:6])}{doubt}")
+            line("outputs", f"{what} on {images}: {', '.join(outputs[:6])}{doubt}")
         worst = [f"{r.node} {decibel(r.sqnr)}" for r in layers.rows[:3]]
         line("worst", ", ".join(worst))
     judge = ["--metric", OF_BOXES[0], "--truth", OF_BOXES[1]] if boxes else []

@@ -161,6 +161,11 @@ def rows(reference: Array, candidate: Array) -> tuple[Array, Array]:
     return reference.astype(np.float64).reshape(shape), candidate.astype(np.float64).reshape(shape)
 
 
+def is_real(output: Array) -> bool:
+    """Whether its values are real numbers, of which a difference is noise; integers, bool and text are equal or not."""
+    return output.dtype.kind not in "biuOSU"
+
+
 def is_proportion(results: Array) -> bool:
     """Whether every image is either right, 1, or wrong, 0."""
     return results.ndim == 2 and results.shape[1] == 1 and bool(np.isin(results, (0, 1)).all())

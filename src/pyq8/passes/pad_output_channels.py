@@ -14,6 +14,7 @@ import onnx_ir as ir
 from pyq8.graph_edit import add_initializer, constant, replace_node, set_input, static_int
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
+from pyq8.types import Array
 
 MULTIPLE = 4
 SMALLEST = 16
@@ -21,10 +22,11 @@ SMALLEST = 16
 
 def run(model: ir.Model) -> PassResult:
     """Pad in place."""
-    return for_each(model, "pad_output_channels", {"Conv"}, _pad)
+    padded: dict[ir.Value, ir.Value] = {}  # what several nodes read stays one constant
+    return for_each(model, "pad_output_channels", {"Conv"}, lambda node: _pad(node, padded))
 
 
-def _pad(node: ir.Node) -> bool:
+def _pad(node: ir.Node, padded: dict[ir.Value, ir.Value]) -> bool:
     weight = constant(node.inputs[1])
     if weight is None or static_int(node, "group", 1) != 1:
         return False
@@ -41,12 +43,19 @@ def _pad(node: ir.Node) -> bool:
     bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
     if len(node.inputs) > 2 and node.inputs[2] is not None and bias is None:
         raise Refuse("its bias is not a constant")
-    wide = np.concatenate([weight, np.zeros((missing, *weight.shape[1:]), weight.dtype)])
+
+    def widen(index: int, array: Array, label: str) -> ir.Value:
+        value = node.inputs[index]
+        assert value is not None
+        if value not in padded:
+            wide = np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+            padded[value] = add_initializer(graph, f"{node.name}_padded_{label}", wide)
+        return padded[value]
+
     conv = ir.Node("", "Conv", [node.inputs[0]], list(node.attributes.values()), num_outputs=1, name=node.name)
-    set_input(conv, 1, add_initializer(graph, f"{node.name}_padded_weight", wide))
+    set_input(conv, 1, widen(1, weight, "weight"))
     if bias is not None:
-        padded = np.concatenate([bias, np.zeros(missing, bias.dtype)])
-        set_input(conv, 2, add_initializer(graph, f"{node.name}_padded_bias", padded))
+        set_input(conv, 2, widen(2, bias, "bias"))
     full = conv.outputs[0]
     full.name, full.type = f"{output.name}_padded", output.type
     if output.shape is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from pyq8.detection.boxes import Detections
 from pyq8.detection.detector import Detector
 from pyq8.loaders import BoundPreprocess
-from pyq8.metrics.metric import Outputs
+from pyq8.metrics.metric import Outputs, is_real
 from pyq8.report.boxes import Objects, compare_objects, find_detector
 from pyq8.report.pictures import Picture, draw
 from pyq8.types import Array, Feeds
@@ -112,6 +112,8 @@ class Watcher:
             objects = compare_objects(self._read(refs, size), self._read(outs, size))
             return Case(name, label, objects.differing > 0, objects.distance, None, objects=objects)
         first = next(iter(refs))
+        if not is_real(refs[first]) and refs[first].shape == outs[first].shape:
+            return _compare_integers(refs[first], outs[first], name, label)
         x, y = refs[first].astype(np.float64), outs[first].astype(np.float64)
         if x.ndim == 1 and x.size > 1 and x.shape == y.shape:
             self._kind = "classes"
@@ -141,6 +143,11 @@ def _probabilities(x: Array) -> Array:
         return x
     e = np.exp(x - x.max())
     return np.asarray(e / e.sum())
+
+
+def _compare_integers(x: Array, y: Array, name: str, label: int | None) -> Case:
+    share = float(np.mean(x == y)) if x.size else 1.0
+    return Case(name, label, share < 1, 1 - share, None, text=f"{100 * share:.4g} % equal")
 
 
 def _compare_values(x: Array, y: Array, name: str, label: int | None) -> Case:

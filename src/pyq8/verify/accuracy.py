@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyq8.errors import DataError, ModelError
+from pyq8.errors import DataError, ModelError, UsageError
 from pyq8.inference import intake
 from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
-from pyq8.metrics.metric import Outputs, OutputsMetric
+from pyq8.metrics.metric import Outputs, OutputsMetric, is_real
 from pyq8.metrics.topk import check_labels
 from pyq8.types import Array, Feeds
 from pyq8.workers.runs import pieces, run_models
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CLASSIFICATION = ("top1", "top5", "agreement")
 GENERAL = ("cosine", "sqnr")
+EXACT = ("equal",)
+"""Of integers and bool, whose difference is no noise."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def measure(
         reference: the FP32 model.
         candidate: the quantized model, with the same inputs and outputs.
         batches: the images, with labels where there are any.
-        metric: None for all that apply: the classification metrics only for an output [N, classes].
+        metric: None for all that apply: the classification metrics only for an output [N, classes], and for integers
+            only the share of equal elements.
         progress: called with the number of images done since the last call.
         seen: called with every batch.
         executor: where both are run; see `spread`.
@@ -211,16 +214,26 @@ def image_size(feeds: Mapping[str, Array]) -> tuple[int, int] | None:
 
 
 def _choose(run: Outputs, metric: Metric | None) -> dict[tuple[str, str], Metric]:
-    """Which metric is kept for which output."""
+    """Which metric is kept for which output.
+
+    Raises:
+        UsageError: a metric of numbers, and no output is real numbers.
+    """
     first = next(iter(run.reference), "")
     if not first:
         return {}
+    real = [name for name, output in run.reference.items() if is_real(output)]
     if metric is not None:
+        if metric.name in GENERAL:
+            if not real:
+                raise UsageError(f"metric {metric.name!r} needs real numbers, and no output has any; try equal")
+            first = real[0]
         return {("" if isinstance(metric, OutputsMetric) else first, metric.name): metric}
     chosen: dict[tuple[str, str], Metric] = {}
     for name, output in run.reference.items():
         classes = output.ndim == 2 and output.shape[1] > 1 and name == first
-        for each in (*(CLASSIFICATION if classes else ()), *GENERAL):
+        known = (*(CLASSIFICATION if classes else ()), *GENERAL) if name in real else EXACT
+        for each in known:
             made = METRICS.get(each)()
             if not made.needs_labels or (run.labels and None not in run.labels):
                 chosen[name, each] = made

@@ -18,7 +18,7 @@ from pyq8.verify.interval import images_needed, paired_drop
 DEFAULT_MAX_DROP = {"points": 1.0, "dB": 1.0}
 """By the metric's unit, where it has a reference."""
 DEFAULT_MINIMUM = {"sqnr": 15.0, "cosine": 0.99}
-AUTOMATIC = ("top1", "agreement", "sqnr")
+AUTOMATIC = ("top1", "agreement", "sqnr", "equal")
 """What is judged where nothing is asked for: the first of these that was measured."""
 
 

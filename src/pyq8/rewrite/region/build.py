@@ -13,18 +13,19 @@ from pyq8.rewrite.region.match import looked_through
 from pyq8.rewrite.region.nodes import is_bytes, is_pixel, qparams, rank, size
 from pyq8.rewrite.region.patterns import find_sums
 from pyq8.rewrite.region.products import convolution, product, sum_numbers
-from pyq8.rewrite.region.spec import CEIL, COUNT_ALL, Kind, Layer, Sink, Source, window
+from pyq8.rewrite.region.spec import CEIL, COUNT_ALL, Constants, Kind, Layer, Sink, Source, window
 from pyq8.rewrite.region.tensors import RegionTensors
 from pyq8.types import UINT8, Array, QParams
 
 
-def build(nodes: Sequence[ir.Node]) -> RegionTensors:
+def build(nodes: Sequence[ir.Node], constants: Constants) -> RegionTensors:
     """A region that computes what these nodes do.
 
     Args:
         nodes: without an obstacle, in topological order.
+        constants: where its constants go.
     """
-    region = RegionTensors(nodes)
+    region = RegionTensors(nodes, constants)
     sums = find_sums(nodes)
     inside = set(sums.values())
     for node in nodes:

@@ -13,8 +13,9 @@ from pyq8.rewrite.region.heads import leave_channels_last
 from pyq8.rewrite.region.match import looked_through, obstacle
 from pyq8.rewrite.region.nodes import data, is_bytes, rank, size
 from pyq8.rewrite.region.normalize import join_normalization
+from pyq8.rewrite.region.sharing import find_sharing
 from pyq8.rewrite.region.sizes import name_sizes
-from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE, VERSION
+from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE, VERSION, Constants
 
 
 def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
@@ -42,8 +43,17 @@ def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
     obstacles = {node: obstacle(node) for node in graph}
     left: dict[str, str] = {}
     regions = _alone(graph, obstacles) if alone else _regions(graph, obstacles)
+    sharing = find_sharing(regions)
+    made: dict[int, list[ir.Node]] = {}
+    blobs = [Constants() for _ in regions]
     for number, nodes in enumerate(regions):
-        _replace(graph, nodes, f"region_{number}")
+        first = sharing[number]
+        together = made.setdefault(first, [])
+        together.append(_replace(graph, nodes, f"region_{number}", blobs[first]))
+        if first not in sharing[number + 1 :]:
+            blob = register_initializer(graph, f"{together[0].name}_constants", blobs[first].blob())
+            for node in together:
+                node.replace_input_with(0, blob)
     rename_new(graph, before)
     for node, why in obstacles.items():
         if why and node.graph is graph and node.op_type.startswith(("QLinear", "QGemm")):
@@ -102,21 +112,22 @@ def _alone(graph: ir.Graph, obstacles: dict[ir.Node, str]) -> list[list[ir.Node]
     return found
 
 
-def _replace(graph: ir.Graph, nodes: list[ir.Node], name: str) -> None:
-    region = build(nodes)
+def _replace(graph: ir.Graph, nodes: list[ir.Node], name: str, constants: Constants) -> ir.Node:
+    """Put a region in the place of nodes; its first input, the constants, is still missing."""
+    region = build(nodes, constants)
     taken = value_names(graph)
     while f"{name}_constants" in taken:
         name += "_"
-    blob = register_initializer(graph, f"{name}_constants", region.spec.constants.blob())
     tensors, layers = region.spec.numbers()
     attributes = [ir.AttrInt64s("version", [VERSION])]
     attributes += [ir.AttrInt64s("tensors", tensors), ir.AttrInt64s("layers", layers)]
     attributes.append(ir.AttrStrings("names", region.names))
     outputs = len(region.outputs)
-    node = ir.Node(DOMAIN, OP_TYPE, [blob, *region.inputs], attributes, num_outputs=outputs, name=name)
+    node = ir.Node(DOMAIN, OP_TYPE, [None, *region.inputs], attributes, num_outputs=outputs, name=name)
     graph.insert_after(nodes[-1], node)
     for old, new in zip(region.outputs, node.outputs, strict=True):
         new.type, new.shape = old.type, old.shape
         old.replace_all_uses_with(new, replace_graph_outputs=True)
         new.name, old.name = old.name, None
     graph.sort()
+    return node

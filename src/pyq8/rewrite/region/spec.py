@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from enum import IntEnum
+from hashlib import sha256
 
 import numpy as np
 
@@ -15,6 +16,8 @@ OP_TYPE = "Region"
 VERSION = 1
 """Of the domain and of the operator: what its numbers mean."""
 ALIGN = 64
+LARGE = 1024
+"""Bytes of a constant from which on it is worth storing once, whatever reads it."""
 MOST_PRODUCTS = 2**16
 """Of an output: so many of 255 * 128 an INT32 sum holds."""
 MOST_NORMALIZED = 2**15
@@ -109,15 +112,20 @@ def window(
 
 @dataclass
 class Constants:
-    """The blob, grown array by array."""
+    """The blob of one region, or of several that share weights, grown array by array."""
 
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
+    _places: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, array: Array) -> int:
         """Where in the blob the array is."""
         data = np.ascontiguousarray(array).tobytes()
         begin = self.size
+        if len(data) >= LARGE:
+            begin = self._places.setdefault(sha256(data).digest(), begin)
+            if begin < self.size:
+                return begin
         padded = data + bytes(-len(data) % ALIGN)
         self.parts.append(padded)
         self.size += len(padded)

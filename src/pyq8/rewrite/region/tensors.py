@@ -10,7 +10,7 @@ import onnx_ir as ir
 from pyq8.rewrite.region.match import looked_through
 from pyq8.rewrite.region.nodes import qparams, size, zero_point
 from pyq8.rewrite.region.patterns import find_slices
-from pyq8.rewrite.region.spec import Kind, Layer, Source, Spec, Tensor
+from pyq8.rewrite.region.spec import Constants, Kind, Layer, Source, Spec, Tensor
 from pyq8.types import Array
 
 
@@ -19,10 +19,11 @@ class RegionTensors:
 
     Args:
         nodes: of the region, in topological order.
+        constants: where its constants go, beside those of other regions.
     """
 
-    def __init__(self, nodes: Sequence[ir.Node]) -> None:
-        self.spec = Spec()
+    def __init__(self, nodes: Sequence[ir.Node], constants: Constants) -> None:
+        self.spec = Spec(constants=constants)
         self.names: list[str] = []
         self.inputs: list[ir.Value] = []
         self.outputs: list[ir.Value] = []
