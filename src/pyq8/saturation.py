@@ -12,10 +12,16 @@ kernel lays them out.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from pyq8.graph_edit import static_int
 from pyq8.ops.fast_path import is_depthwise
 from pyq8.types import Array
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 LIMIT = 32767 // 255
 """128: what two weights of one sign may add up to."""
@@ -34,6 +40,12 @@ def adds_pairs(op_type: str, shape: tuple[int, ...], groups: int) -> bool:
     return not (is_depthwise(groups, shape[1], shape[0]) or shape[:2] == (1, 1))
 
 
+def node_adds_pairs(node: ir.Node, weight: ir.Value) -> bool:
+    """Whether the INT8 kernel of a Conv, Gemm or MatMul does, or of an integer form of them."""
+    shape = tuple(weight.const_value.shape.numpy()) if weight.const_value is not None else ()
+    return adds_pairs(node.op_type, shape, static_int(node, "group", 1))
+
+
 def kernel_order(weight: Array, axis: int) -> Array:
     """A weight as rows [out, K] in the order in which the kernel adds their products.
 
@@ -42,7 +54,7 @@ def kernel_order(weight: Array, axis: int) -> Array:
         axis: of the output channels.
     """
     rows = np.moveaxis(weight, axis, 0)
-    return np.moveaxis(rows, 1, -1).reshape(len(rows), -1)
+    return np.asarray(np.moveaxis(rows, 1, -1).reshape(len(rows), -1))
 
 
 def undo_kernel_order(rows: Array, like: Array, axis: int) -> Array:

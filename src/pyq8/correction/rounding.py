@@ -34,9 +34,7 @@ BLOCK = 128
 """Columns after which the errors made so far are passed on to all later ones in one matrix product."""
 
 
-def round_rows(
-    weights: Array, moment: Array, limit: int, damping: float = DAMPING, laid: Array | None = None
-) -> Array:
+def round_rows(weights: Array, moment: Array, limit: int, damping: float = DAMPING, laid: Array | None = None) -> Array:
     """Integer codes for weights in units of their scale.
 
     Args:
@@ -71,6 +69,7 @@ def round_rows(
     codes, error = np.empty_like(wanted), np.zeros_like(wanted)
     for start in range(0, count, BLOCK):
         end = min(start + BLOCK, count)
+        first = np.zeros_like(wanted[:, 0])  # blocks are even: a pair lies in one
         passed = np.matmul(unit[:, :start, start:end].transpose(0, 2, 1), error[:, :start])
         for i in range(start, end):
             own = np.matmul(unit[:, None, start:i, i], error[:, start:i])[:, 0]
