@@ -25,7 +25,7 @@ from pyq8.pixel_input import pixel_input, same_input
 from pyq8.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
 from pyq8.rewrite import twin
-from pyq8.types import INT7, INT8, Config, Feeds, QType
+from pyq8.types import INT8, PAIRED, Config, Feeds, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
 from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
 from pyq8.verify.baseline import Baseline, read_baseline
@@ -72,7 +72,7 @@ def quantize(
         skip_bad: leave unreadable images out instead of stopping.
         observer: how ranges are chosen: percentile, mse, kl, minmax.
         format: "qdq", "qoperator" or "pyq8", which needs `pyq8.register` and runs in pyq8's own kernels.
-        target: "vnni", "avx2" (7-bit weights, right on CPUs without VNNI too) or "auto": this CPU.
+        target: "vnni", "avx2" (weights that saturate on no CPU, a little coarser) or "auto": this CPU.
         exclude: names or patterns of nodes that stay FP32.
         bias_correction: put the mean of the weights' rounding error back into the biases.
         input: "float" takes what the FP32 model takes; "uint8" takes pixels 0..255, and the normalization of
@@ -267,4 +267,4 @@ def weight_type(target: str) -> QType:
         target = "vnni" if cpu.has_vnni() else "avx2"
     if target not in ("vnni", "avx2"):
         raise UsageError(f"target {target!r}: known are auto, vnni, avx2")
-    return INT8 if target == "vnni" else INT7
+    return INT8 if target == "vnni" else PAIRED

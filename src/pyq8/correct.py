@@ -26,7 +26,7 @@ from pyq8.effort import Effort
 from pyq8.graph_edit import behind, constant
 from pyq8.inference import outputs_only
 from pyq8.ops import find_rule
-from pyq8.types import Array, Feeds, Plan
+from pyq8.types import PAIRED, Array, Feeds, Plan
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -101,7 +101,8 @@ def correct(
                 rows = layer.matrix.rows
                 scale = np.broadcast_to(qparams.scale.astype(np.float64).reshape(-1), (rows.shape[0] * rows.shape[1],))
                 scale = scale.reshape(*rows.shape[:2], 1)
-                found = round_rows(rows / scale, covariance, qparams.qtype.qmax)
+                laid = layer.matrix.laid_out() if qparams.qtype is PAIRED else None
+                found = round_rows(rows / scale, covariance, qparams.qtype.qmax, laid=laid)
                 codes[layer.weight] = layer.matrix.restore(found)
                 if shift_bias and layer.has_bias:
                     name = layer.node.name or ""

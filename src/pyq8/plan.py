@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyq8.correction import bias_shifts
 from pyq8.errors import CalibrationError
+from pyq8.graph_edit import constant
 from pyq8.ops import find_rule
 from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
+from pyq8.paired import paired_codes
 from pyq8.qparams import activation_qparams, known_ranges, quantized_tensors, weight_qparams
 from pyq8.stats import Calibration
-from pyq8.types import Config, Plan
+from pyq8.types import PAIRED, Config, Plan, QParams
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import onnx_ir as ir
 
 
@@ -33,14 +37,26 @@ def make_plan(model: ir.Model, calibration: Calibration, config: Config) -> Plan
     placement = place(model, config.exclude, choose(placement))
     activations = activation_qparams(placement, calibration, config, known_ranges(place(model)))
     weights = weight_qparams(placement, activations, config)
-    shifts = bias_shifts(placement, calibration, weights) if config.bias_correction else {}
+    codes = _paired_codes(model, weights)
+    shifts = bias_shifts(placement, calibration, weights, codes) if config.bias_correction else {}
     return Plan(
         qparams=activations | weights,
         int8_nodes=tuple(node.name or "" for node in placement.int8),
         float_nodes=placement.float_nodes,
         absorbed=placement.absorbed,
         bias_shift=shifts,
+        codes=codes,
     )
+
+
+def _paired_codes(model: ir.Model, weights: Mapping[str, QParams]) -> dict[str, npt.NDArray[np.int8]]:
+    found = {}
+    for name, qparams in weights.items():
+        array = constant(model.graph.initializers[name])
+        codes = paired_codes(array, qparams) if array is not None and qparams.qtype is PAIRED else None
+        if codes is not None:
+            found[name] = codes
+    return found
 
 
 def keep_float(model: ir.Model, plan: Plan, exclude: Sequence[str] = ()) -> Plan:

@@ -10,7 +10,7 @@ from pyq8 import affine
 from pyq8.graph_edit import constant
 from pyq8.ops import OpRule, find_rule
 from pyq8.ops.placement import Placement, place
-from pyq8.types import INT7, INT8, UINT8, Plan, QParams
+from pyq8.types import INT7, INT8, PAIRED, UINT8, Plan, QParams
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -80,8 +80,8 @@ def _check_scale(name: str, qparams: QParams) -> None:
 
 
 def _check_weight(name: str, qparams: QParams, value: ir.Value, readers: list[tuple[ir.Node, OpRule]]) -> None:
-    if qparams.qtype not in (INT8, INT7) or qparams.zero_point.any():
-        raise MisfitError(f"qparams {name!r}: a weight is int8 or int7 with zero_point 0")
+    if qparams.qtype not in (INT8, PAIRED, INT7) or qparams.zero_point.any():
+        raise MisfitError(f"qparams {name!r}: a weight is int8 or int8_paired with zero_point 0")
     array = constant(value)
     axes = {rule.weight_axis(node) for node, rule in readers}
     axis = qparams.axis

@@ -51,7 +51,7 @@ def recover(original: ir.Model, quantized: ir.Model) -> tuple[ir.Model, tuple[Pa
 
 def _read(prepared: ir.Model, quantized: ir.Model) -> Plan:
     known = {v.name or "" for n in prepared.graph for v in n.outputs} | {v.name or "" for v in prepared.graph.inputs}
-    weight_type = "int7" if quantized.metadata_props.get("pyq8.target") == "avx2" else "int8"
+    weight_type = "int8_paired" if quantized.metadata_props.get("pyq8.target") == "avx2" else "int8"
     weights = {name for name, v in prepared.graph.initializers.items() if v.const_value is not None}
     qparams = {}
     for node in quantized.graph:

@@ -22,7 +22,7 @@ from pyq8.provenance import VERSION, of_plan, remembered_preprocess
 from pyq8.result import Result
 from pyq8.rewrite import FORMATS, check_format, rewrite, twin
 from pyq8.stats import Calibration, Half
-from pyq8.types import INT7, INT8, Config
+from pyq8.types import INT8, PAIRED, Config
 from pyq8.verify.exact import check_exact
 from pyq8.verify.report import make_report
 
@@ -111,7 +111,7 @@ def _config(metadata: Mapping[str, str], exclude: Sequence[str], format: str) ->
         raise ValueError
     return Config(
         metadata["pyq8.observer"],
-        INT7 if metadata["pyq8.target"] == "avx2" else INT8,
+        PAIRED if metadata["pyq8.target"] == "avx2" else INT8,
         (exclude,) if isinstance(exclude, str) else tuple(exclude),
         format,
         metadata["pyq8.bias_correction"] == "true",

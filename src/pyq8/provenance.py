@@ -13,7 +13,7 @@ from pyq8._version import __version__
 from pyq8.loaders import Loader, Preprocess
 from pyq8.pixel_input import KEY, PixelInput
 from pyq8.stats import Calibration
-from pyq8.types import INT7, Config, Plan
+from pyq8.types import PAIRED, Config, Plan
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -67,7 +67,7 @@ def provenance(
     found = {
         VERSION: __version__,
         "pyq8.observer": config.observer,
-        "pyq8.target": "avx2" if config.weight_type is INT7 else "vnni",
+        "pyq8.target": "avx2" if config.weight_type is PAIRED else "vnni",
         "pyq8.bias_correction": str(config.bias_correction).lower(),
         "pyq8.placement": config.placement,
         "pyq8.effort": config.effort,

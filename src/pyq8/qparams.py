@@ -14,8 +14,10 @@ from pyq8.observers.known import choose_known
 from pyq8.ops import Fixed, OpRule, SameAs, find_rule
 from pyq8.ops.placement import Placement
 from pyq8.ops.stored import stored_qparams
+from pyq8.paired import paired_qparams
+from pyq8.saturation import node_adds_pairs
 from pyq8.stats import Calibration
-from pyq8.types import UINT8, Array, Config, QParams
+from pyq8.types import INT8, PAIRED, UINT8, Array, Config, QParams
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -75,9 +77,13 @@ def writes_float(node: ir.Node, rule: OpRule, placement: Placement) -> bool:
 
 
 def weight_qparams(placement: Placement, activations: Mapping[str, QParams], config: Config) -> dict[str, QParams]:
-    """Symmetric per-channel parameters of every weight, coarse enough that no int32 bias clips."""
+    """Symmetric per-channel parameters of every weight, coarse enough that no int32 bias clips.
+
+    With PAIRED as `config.weight_type`, those of kernels that add pairs in 16 bits are such that no pair saturates.
+    """
     floors: dict[str, list[Array]] = {}
     axes: dict[str, set[int]] = {}
+    pairs: dict[str, set[int]] = {}
     weights: dict[str, ir.Value] = {}
     for node in placement.int8:
         rule = find_rule(node.op_type, node.domain)
@@ -86,7 +92,9 @@ def weight_qparams(placement: Placement, activations: Mapping[str, QParams], con
         weight, source = node.inputs[rule.weight], node.inputs[rule.inputs[0] if rule.inputs else 0]
         assert weight is not None and weight.name and source is not None
         weights[weight.name] = weight
-        axes.setdefault(weight.name, set()).add(rule.weight_axis(node))
+        axes.setdefault(weight.name, set()).add(axis := rule.weight_axis(node))
+        if config.weight_type is PAIRED and node_adds_pairs(node, weight):
+            pairs.setdefault(weight.name, set()).add(axis)
         bias = node.inputs[rule.bias] if rule.bias is not None and len(node.inputs) > rule.bias else None
         if bias is not None and bias.const_value is not None:
             x_scale = float(activations[source.name or ""].scale)
@@ -95,11 +103,13 @@ def weight_qparams(placement: Placement, activations: Mapping[str, QParams], con
     chosen = {}
     for name, weight in weights.items():
         assert weight.const_value is not None
-        axis = axes[name].pop() if len(axes[name]) == 1 else None  # one reader's rows are another's columns
+        own = axes[name].pop() if len(axes[name]) == 1 else None  # one reader's rows are another's columns
         bounds = floors.get(name, [])
-        lowest = np.max(bounds if axis is not None else np.concatenate(bounds), axis=0) if bounds else None
+        lowest = np.max(bounds if own is not None else np.concatenate(bounds), axis=0) if bounds else None
         array = weight.const_value.numpy()
-        chosen[name] = affine.choose_weight_qparams(array, axis, config.weight_type, floor=lowest)
+        chosen[name] = affine.choose_weight_qparams(array, own, INT8, floor=lowest)
+        if name in pairs:
+            chosen[name] = paired_qparams(array, chosen[name], pairs[name])
     return chosen
 
 

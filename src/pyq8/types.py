@@ -37,10 +37,12 @@ class QType:
 
 UINT8 = QType("uint8", "uint8", 0, 255)
 INT8 = QType("int8", "int8", -127, 127)
+PAIRED = QType("int8_paired", "int8", -127, 127)
+"""Weights for CPUs without VNNI: no two of them that AVX2 adds in 16 bits go beyond these (`pyq8.saturation`)."""
 INT7 = QType("int7", "int8", -63, 63)
-"""Weights for CPUs without VNNI: two products of 255 * 63 fit the 16 bits that AVX2 adds them in."""
+"""What plans of pyq8 0.1.0 call the weights of `--target avx2`."""
 INT32 = QType("int32", "int32", -(2**31), 2**31 - 1)
-QTYPES = {t.name: t for t in (UINT8, INT8, INT7, INT32)}
+QTYPES = {t.name: t for t in (UINT8, INT8, PAIRED, INT7, INT32)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,7 @@ class Config:
 
     Args:
         observer: how a tensor's range is chosen: percentile, mse, kl, minmax.
-        weight_type: INT8 where the CPU has VNNI, INT7 where it has not.
+        weight_type: INT8 where the CPU has VNNI, PAIRED where it has not.
         exclude: node names or patterns (fnmatch) that stay FP32.
         format: "qdq", "qoperator" or "pyq8".
         bias_correction: put the mean of the weights' rounding error back into the bias.

@@ -43,7 +43,7 @@ from pyq8.errors import OutputError
     type=names.TARGET,
     default="auto",
     show_default=True,
-    help="vnni, avx2 (7-bit weights), or auto: this CPU.",
+    help="vnni, avx2 (weights that saturate on no CPU), or auto: this CPU.",
 )
 @click.option(
     "--input",

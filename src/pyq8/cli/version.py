@@ -12,7 +12,7 @@ def describe() -> str:
 
     versions = environment()["versions"]
     others = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "pyq8")
-    sums = "in 32 bits (VNNI)" if cpu.has_vnni() else "in 16 bits (no VNNI): 7-bit weights"
+    sums = "in 32 bits (VNNI)" if cpu.has_vnni() else "in 16 bits (no VNNI): weights of which no pair saturates"
     compiled = f"compiled for {', '.join(kernels.isas())}" if kernels.available() else f"none: {kernels.reason()}"
     return "\n".join(
         (

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8.graph_edit import static_int, static_ints
+from pyq8.saturation import laid_out
 from pyq8.types import Array
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class WeightMatrix:
         """Rows [G, O / G, K] as an array of the weight's shape."""
         moved = [self.shape[self.axis], *(n for i, n in enumerate(self.shape) if i != self.axis)]
         return np.ascontiguousarray(np.moveaxis(rows.reshape(moved), 0, self.axis))
+
+    def laid_out(self) -> Array:
+        """The K weights of a row in the order of the INT8 kernel; see `pyq8.saturation`."""
+        channels = self.shape[1] if self.node.op_type == "Conv" else self.rows.shape[2]
+        return laid_out(channels, self.rows.shape[2] // channels)
 
     def patches(self, x: Array, pixels: int, turn: int) -> Array:
         """What the rows multiply at some output positions.

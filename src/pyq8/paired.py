@@ -1,0 +1,64 @@
+"""Weights of which no pair saturates in 16 bits: the scale of each output channel, and the codes.
+
+The scale of 8 bits lets some pairs go too far; half as fine a one lets none. Between them, a coarser scale rounds every
+weight worse and a finer one cuts more pairs: each channel takes the one with the least squared error,
+
+    scale_c = argmin_s |w_c - s project(w_c / s)|^2,    s of STEPS from max|w_c| / 127 to max|w_c| / 64
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from pyq8 import affine
+from pyq8.saturation import LIMIT, can_saturate, kernel_order, project, undo_kernel_order, unsafe
+from pyq8.types import PAIRED, Array, QParams
+
+STEPS = 16
+
+
+def paired_qparams(weight: Array, finest: QParams, axes: Collection[int]) -> QParams:
+    """Parameters of a weight, not finer than those of 8 bits, with which `paired_codes` saturate nowhere.
+
+    Args:
+        weight: float, the output channels along an axis.
+        finest: its 8-bit parameters.
+        axes: of the output channels of the nodes that read it; two where one of them reads it transposed.
+    """
+    coarsest = 127 / (LIMIT // 2)
+    if finest.axis is None:  # rows of one reader are columns of the other: what is nearest must do for both
+        for factor in np.linspace(1, coarsest, STEPS):
+            found = replace(finest, scale=np.float32(finest.scale * factor), qtype=PAIRED)
+            if not any(can_saturate(affine.quantize(weight, found), axis) for axis in axes):
+                break
+        return found
+    rows = kernel_order(weight, finest.axis)
+    best = finest.scale.copy()
+    open_ = np.flatnonzero(unsafe(np.clip(np.rint(rows / best[:, None]), -127, 127)).any(axis=1))
+    rows, least = rows[open_], np.full(len(open_), np.inf)
+    for factor in np.linspace(1, coarsest, STEPS):
+        scale = (finest.scale[open_] * factor).astype(np.float32)
+        error = _error(rows, scale)
+        better = error < least
+        least[better] = error[better]
+        best[open_[better]] = scale[better]
+    return replace(finest, scale=best, qtype=PAIRED)
+
+
+def paired_codes(weight: Array, qparams: QParams) -> npt.NDArray[np.int8] | None:
+    """The codes of which no pair saturates, as near as can be; None where the nearest ones are such."""
+    nearest = affine.quantize(weight, qparams)
+    if qparams.axis is None or not can_saturate(nearest, qparams.axis):
+        return None
+    wanted = kernel_order(weight, qparams.axis) / qparams.scale[:, None]
+    return undo_kernel_order(project(wanted, qparams.qtype.qmax).astype(np.int8), weight, qparams.axis)
+
+
+def _error(rows: Array, scale: Array) -> Array:
+    """Sum of squares of what rounding changes, (C,)."""
+    difference = project(rows / scale[:, None], PAIRED.qmax) * scale[:, None] - rows
+    return np.asarray(np.einsum("ck,ck->c", difference, difference))
