@@ -61,12 +61,13 @@ def undo_kernel_order(rows: Array, like: Array, axis: int) -> Array:
     """The inverse of `kernel_order`: an array of the shape of `like`."""
     moved = np.moveaxis(like, axis, 0)
     shape = (moved.shape[0], *moved.shape[2:], moved.shape[1])
-    return np.ascontiguousarray(np.moveaxis(np.moveaxis(rows.reshape(shape), -1, 1), 0, axis))
+    weight: Array = np.moveaxis(np.moveaxis(rows.reshape(shape), -1, 1), 0, axis)
+    return np.ascontiguousarray(weight)
 
 
 def laid_out(channels: int, taps: int) -> Array:
     """Where each product, in kernel order, has its weight in a row [channels, taps]: int (K,)."""
-    return np.arange(channels * taps).reshape(channels, taps).T.reshape(-1)
+    return np.asarray(np.arange(channels * taps).reshape(channels, taps).T.reshape(-1))
 
 
 def unsafe(rows: Array) -> Array:

@@ -114,8 +114,8 @@ def compare(
             refs, outs = ({n: run[n] for n in outputs if n in run} for run in (expected, found))
             if written is not None:
                 planned, ran = outs, run_file(written, outputs, feeds)
-                rows = {n: rows_of(array, size, count) for n, array in zip(outputs, ran, strict=True)}
-                outs = {n: array for n, array in rows.items() if array is not None and n in refs}
+                arrays = {n: rows_of(array, size, count) for n, array in zip(outputs, ran, strict=True)}
+                outs = {n: array for n, array in arrays.items() if array is not None and n in refs}
                 proof.add(refs, planned, outs)
             tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(taken.samples(feeds))))
             done += count
