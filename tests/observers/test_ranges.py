@@ -88,7 +88,7 @@ def test_turning_the_sign_turns_the_range(name: str) -> None:
     assert turned == pytest.approx((-high, -low), rel=0.02)
 
 
-@pytest.mark.parametrize("name", set(NAMES) - {"minmax"})
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"minmax"}))
 def test_one_outlier_in_a_million_is_clipped(name: str) -> None:
     _, high = check(name, np.append(MILLION, 100))
 
@@ -102,7 +102,7 @@ def test_relu6_keeps_its_six(name: str) -> None:
     assert check(name, values)[1] == pytest.approx(6, rel=0.01)
 
 
-@pytest.mark.parametrize("name", set(NAMES) - {"minmax"})
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"minmax"}))
 def test_a_signed_type_works_too(name: str) -> None:
     stats = stats_of(np.random.default_rng(4).standard_t(3, 10_000))
 
