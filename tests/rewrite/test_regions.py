@@ -16,7 +16,7 @@ from pyq8.rewrite import rewrite
 from pyq8.rewrite.region import fuse
 from pyq8.rewrite.region.match import obstacle
 from pyq8.sessions import model_session
-from pyq8.types import Array, Config, Feeds
+from pyq8.types import INT7, Array, Config, Feeds
 
 from ..small_models import WEIGHTS, Weights, parse, quantized
 
@@ -419,7 +419,7 @@ def test_a_weight_that_many_layers_read_is_stored_once(act: str) -> None:
     steps = " ".join(f"[k{i}] u{i} = {CONV}(t{i}, w, b) [r{i}] t{i + 1} = {act}(u{i})" for i in range(20))
     text = f"g (float[1, 8, 5, 5] x) => (float[N, C, H, W] y) {{ t0 = {CONV}(x, w1, b1) {steps} y = Conv(t20, w) }}"
     weights: Weights = {"w1": (64, 8, 3, 3), "b1": (64,), "w": (64, 64, 3, 3), "b": (64,)}
-    case = quantized(parse(text, weights), Config(placement="all"))
+    case = quantized(parse(text, weights), Config(placement="all", weight_type=INT7))  # ONNX Runtime is right anywhere
     model = rewrite(case.model, case.plan, "pyq8")
     others = {name: rewrite(case.model, case.plan, name) for name in ("qdq", "qoperator")}
 
