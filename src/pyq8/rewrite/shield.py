@@ -4,7 +4,10 @@ Between a DequantizeLinear and a QuantizeLinear, ONNX Runtime puts its INT8 kern
 has one, and rounds the FP32 weights of Conv, ConvTranspose and Gemm itself, with one scale for the whole tensor. A Sum
 of that one tensor stands in its way: it copies, and no optimization removes it or looks through it.
 
-Source: onnxruntime weight_bias_quantization.cc, qdq_selector_action_transformer.cc.
+It also moves a DequantizeLinear behind what only moves values, and ends the process (1.32) where the body of an If,
+Loop or Scan reads the result: the same Sum stands in its way.
+
+Source: onnxruntime weight_bias_quantization.cc, qdq_selector_action_transformer.cc, qdq_propagation.cc.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 """What ONNX Runtime quantizes although only the input and the output are quantized."""
 ROUNDS = {"Resize", "Where"}
 """Has an INT8 kernel of other values, and no rule that would say so."""
+PASSED = ("MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Flatten")
+"""What a DequantizeLinear is moved behind."""
 
 
 def shield(tensors: Tensors, int8: Collection[str]) -> None:
@@ -33,11 +38,14 @@ def shield(tensors: Tensors, int8: Collection[str]) -> None:
     computing = {name for name in RULES if not isinstance(RULES.get(name).output, SameAs)}
     taken = computing | WEIGHTED | ROUNDS
     for node in list(tensors.graph):
-        if node.name in int8 or node.domain or node.op_type not in taken:
+        if node.name in int8 or node.domain or node.op_type not in {*taken, *PASSED}:
             continue
         inputs = node.inputs[:1] if node.op_type in WEIGHTED | {"Resize"} else node.inputs
         source = node.inputs[0]
-        if source is not None and all(_is_made_by(v, "DequantizeLinear") for v in inputs) and _is_quantized(node):
+        fused = (
+            node.op_type in taken and all(_is_made_by(v, "DequantizeLinear") for v in inputs) and _is_quantized(node)
+        )
+        if source is not None and (fused or _is_passed_into_a_body(node)):
             copy = ir.node("Sum", [source], name=tensors.fresh_node(f"{node.name}_stays_float"))
             describe(copy.outputs[0], tensors.fresh(f"{node.name}_float_input"), ir.DataType.FLOAT, source)
             tensors.graph.insert_before(node, copy)
@@ -47,6 +55,16 @@ def shield(tensors: Tensors, int8: Collection[str]) -> None:
 def _is_made_by(value: ir.Value | None, op_type: str) -> bool:
     producer = value.producer() if value is not None else None
     return producer is not None and producer.op_type == op_type
+
+
+def _is_passed_into_a_body(node: ir.Node) -> bool:
+    """Whether the body of an If, Loop or Scan reads what a node only moves, and integers are behind that."""
+    if node.op_type not in PASSED or all(use.node.graph is node.graph for use in node.outputs[0].uses()):
+        return False
+    made: ir.Node | None = node
+    while made is not None and made.op_type in PASSED:
+        made = made.inputs[0].producer() if made.inputs[0] is not None else None
+    return made is not None and made.op_type == "DequantizeLinear"
 
 
 def _is_quantized(node: ir.Node) -> bool:

@@ -27,7 +27,10 @@ def choose(metrics: Mapping[tuple[str, str], Metric], wanted: str | None) -> tup
 
     Raises:
         UsageError: the metric could not be measured on this model and these data.
+        ModelError: nothing could.
     """
+    if not metrics:
+        raise ModelError("the models have no output of numbers to compare; give models with one")
     candidates = (wanted,) if wanted else AUTOMATIC
     found = next((key for name in candidates for key in metrics if key[1] == name), None)
     if found is None:
