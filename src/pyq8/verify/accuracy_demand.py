@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pyq8.errors import DataError, UsageError
+from pyq8.errors import DataError, ModelError, UsageError
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import is_proportion
 from pyq8.types import Array
