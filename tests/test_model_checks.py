@@ -227,11 +227,41 @@ def test_a_model_that_is_already_quantized(where: str, tmp_path: Path) -> None:
     assert message.endswith("; give the FP32 model")
 
 
-@pytest.mark.parametrize("body", ["y = Relu(x)", "y = com.microsoft.FusedConv(x, w)"])
-def test_a_model_without_convolutions(body: str, tmp_path: Path) -> None:
-    text = f"""<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>
-    g (float[N,3,8,8] x) => (float[A,B,C,D] y) {{ {body} }}"""
-    assert refused(tmp_path, small(text)) == "no Conv in it; pyq8 quantizes convolutional networks"
+def without_conv(body: str) -> onnx.ModelProto:
+    return small(f"""<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1, "com.microsoft.nchwc": 1]>
+    g (float[N,3,8,8] x) => (float[A,B,C,D] y) {{ {body} }}""")
+
+
+def test_a_model_without_convolutions(tmp_path: Path) -> None:
+    assert refused(tmp_path, without_conv("y = Relu(x)")) == "no Conv in it; pyq8 quantizes convolutional networks"
+
+
+@pytest.mark.parametrize("op", ["com.microsoft.FusedConv", "com.microsoft.nchwc.Conv"])
+def test_a_model_that_onnxruntime_optimized(op: str, tmp_path: Path) -> None:
+    assert refused(tmp_path, without_conv(f"[c] y = {op}(x, w)")) == (
+        f"onnxruntime optimized it (node 'c' is {op}); give the original model, or one saved at ORT_ENABLE_BASIC"
+    )
+
+
+def test_blocked_convolutions_beside_others(tmp_path: Path) -> None:
+    text = refused(tmp_path, without_conv("a = Conv(x, w) [c] y = com.microsoft.nchwc.Conv(a, w)"))
+    assert "onnxruntime optimized it (node 'c' is com.microsoft.nchwc.Conv)" in text
+
+
+def test_an_output_of_maps(tmp_path: Path) -> None:
+    model = without_conv("y = Conv(x, w)")
+    maps = onnx.helper.make_map_type_proto(onnx.TensorProto.INT64, onnx.helper.make_tensor_type_proto(1, []))
+    model.graph.output[0].type.CopyFrom(onnx.helper.make_sequence_type_proto(maps))
+    assert refused(tmp_path, model) == (
+        "output 'y' is a sequence; give a model whose outputs are tensors (without ZipMap)"
+    )
+
+
+def test_an_input_that_is_a_sequence(tmp_path: Path) -> None:
+    model = without_conv("y = Conv(x, w)")
+    tensors = onnx.helper.make_sequence_type_proto(onnx.helper.make_tensor_type_proto(1, None))
+    model.graph.input.append(onnx.helper.make_value_info("s", tensors))
+    assert refused(tmp_path, model) == "input 's' is a sequence; give a model whose inputs are tensors"
 
 
 def external(folder: Path) -> Path:

@@ -86,10 +86,11 @@ def check_convolutions(model: ir.Model, path: Path) -> None:
     import onnx_ir as ir
 
     nodes = [n for n in model.graph.all_nodes() if n.op_type in ("Conv", "ConvTranspose") and n.domain == ""]
-    fused = [n for n in model.graph.all_nodes() if n.op_type.endswith("Conv") and n.domain.startswith("com.microsoft")]
-    fused = [n for n in fused if not nodes or n.op_type != "FusedConv"]  # beside others it is split again
-    if fused:
-        node = fused[0]
+    for node in model.graph.all_nodes():
+        blocked = node.domain == "com.microsoft.nchwc" or node.op_type == "NhwcFusedConv"
+        fused = node.op_type == "FusedConv" and not nodes  # beside others it is split again
+        if not (blocked or fused):
+            continue
         raise ModelError(
             f"{path}: onnxruntime optimized it (node {node.name!r} is {node.domain}.{node.op_type}); "
             "give the original model, or one saved at ORT_ENABLE_BASIC"

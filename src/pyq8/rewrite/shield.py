@@ -4,7 +4,8 @@ Between a DequantizeLinear and a QuantizeLinear, ONNX Runtime puts its INT8 kern
 has one, and rounds the FP32 weights of Conv, ConvTranspose and Gemm itself, with one scale for the whole tensor. A Sum
 of that one tensor stands in its way: it copies, and no optimization removes it or looks through it.
 
-ONNX Runtime also carries both of them past FP32 nodes that only move values, to where they enclose the next one.
+ONNX Runtime also carries both of them past FP32 nodes that only move values, to where they enclose the next one, and
+ends the process (1.32) where the body of an If, Loop or Scan reads what it moved.
 
 Source: onnxruntime weight_bias_quantization.cc, qdq_selector_action_transformer.cc, qdq_propagation.cc.
 """
@@ -28,7 +29,7 @@ READS = {**dict.fromkeys((*WEIGHTED, "Resize"), slice(0, 1)), "Where": slice(1, 
 """Which inputs must be quantized for that; of all other operators, all."""
 WRITES_FLOAT = frozenset({"MatMul"})
 """Of which ONNX Runtime has an INT8 kernel for a result that nothing quantizes."""
-PASSED = frozenset({"MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice"})
+PASSED = frozenset({"MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Flatten"})
 """What ONNX Runtime carries a DequantizeLinear forward past, and a QuantizeLinear back."""
 
 
@@ -42,10 +43,14 @@ def shield(tensors: Tensors, int8: Collection[str]) -> None:
     computing = {name for name in RULES if not isinstance(RULES.get(name).output, SameAs)}
     taken = computing | WEIGHTED | ROUNDS
     for node in list(tensors.graph):
-        if node.name in int8 or node.domain or node.op_type not in taken:
+        if node.name in int8 or node.domain or node.op_type not in {*taken, *PASSED}:
+            continue
+        if _is_passed_into_a_body(node):
+            _copy_before(node, 0, tensors)
             continue
         inputs = node.inputs[READS.get(node.op_type, slice(None))]
-        if inputs and all(map(_is_dequantized, inputs)) and (node.op_type in WRITES_FLOAT or _is_quantized(node)):
+        fused = node.op_type in taken and inputs and all(map(_is_dequantized, inputs))
+        if fused and (node.op_type in WRITES_FLOAT or _is_quantized(node)):
             _copy_before(node, list(node.inputs).index(inputs[0]), tensors)
 
 
@@ -77,6 +82,16 @@ def _is_dequantized(value: ir.Value | None) -> bool:
     while value is not None and (node := producer(value, *PASSED, "Pad")) is not None:
         value = node.inputs[0]
     return producer(value, "DequantizeLinear") is not None
+
+
+def _is_passed_into_a_body(node: ir.Node) -> bool:
+    """Whether the body of an If, Loop or Scan reads what a node only moves, and integers are behind that."""
+    if node.op_type not in PASSED or all(use.node.graph is node.graph for use in node.outputs[0].uses()):
+        return False
+    made: ir.Node | None = node
+    while made is not None and made.op_type in PASSED:
+        made = made.inputs[0].producer() if made.inputs[0] is not None else None
+    return made is not None and made.op_type == "DequantizeLinear"
 
 
 def _is_quantized(node: ir.Node) -> bool:
