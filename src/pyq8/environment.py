@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from pyq8.loaders import Batch
-
-SAFE_WEIGHT = 64
-"""Two products of 255 and this fit the 16 bits in which a CPU without VNNI adds them."""
 
 
 def environment() -> dict[str, Any]:
@@ -73,21 +69,6 @@ def model_bytes(path: str | Path, model: ir.Model | None = None) -> int:
     import onnx_ir as ir
 
     return sum(file.stat().st_size for file in model_files(path, ir.load(path) if model is None else model))
-
-
-def may_saturate(model: ir.Model) -> bool:
-    """Whether this CPU adds u8 x s8 products in 16 bits (x86 without VNNI) and the weights are too large for that."""
-    if cpu.has_vnni() or platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    import onnx_ir as ir
-
-    for value in model.graph.initializers.values():
-        tensor = value.const_value
-        if tensor is None or tensor.dtype != ir.DataType.INT8 or len(tensor.shape) < 2:
-            continue
-        if np.max(np.abs(tensor.numpy().astype(np.int16)), initial=0) > SAFE_WEIGHT:
-            return True
-    return False
 
 
 class DataDigest:
