@@ -13,7 +13,7 @@ from pyq8.effort import EFFORTS, Effort
 from pyq8.metrics.sqnr import sqnr
 from pyq8.plan import make_plan
 from pyq8.rewrite import rewrite
-from pyq8.types import PAIRED, Config
+from pyq8.types import INT7, Config
 
 from .small_models import Weights, between, parse, quantized, random_feeds, run
 
@@ -26,7 +26,7 @@ BODIES = {
 EFFORT = Effort(equalize=False, images=0, pixels=32, layers=2)
 
 
-@pytest.mark.parametrize("config", [Config(), Config(weight_type=PAIRED)], ids=["int8", "paired"])
+@pytest.mark.parametrize("config", [Config(), Config(weight_type=INT7)], ids=["int8", "int7"])
 @pytest.mark.parametrize(("body", "weights"), BODIES.values(), ids=BODIES)
 def test_corrections_bring_the_output_closer(body: str, weights: Weights, config: Config) -> None:
     model = between(body, weights)
@@ -47,7 +47,7 @@ def test_gemm_and_matmul() -> None:
         [one] a = Gemm<transB = 1>(f, w1, b1) b = Relu(a) [two] c = Gemm(b, w2) [three] y = MatMul(c, w3) }"""
     model = parse(text, {"w0": (16, 4, 6, 6), "w1": (16, 16), "b1": (16,), "w2": (16, 16), "w3": (16, 8)})
     feeds = random_feeds(model, 40)
-    plain = quantized(model, Config(weight_type=PAIRED), feeds)
+    plain = quantized(model, Config(weight_type=INT7), feeds)
 
     better = correct(model, plain.plan, lambda: feeds, EFFORT, rewrite)
 

@@ -20,8 +20,10 @@ from onnx import numpy_helper
 import pyq8
 from pyq8.affine import choose_weight_qparams, dequantize, quantize
 from pyq8.correct import correct
+from pyq8.correction.rounding import round_rows
 from pyq8.effort import Effort
 from pyq8.errors import PlanError
+from pyq8.loaders import Preprocess
 from pyq8.paired import paired_codes, paired_qparams
 from pyq8.result import Result
 from pyq8.rewrite import rewrite
@@ -100,7 +102,7 @@ def with_weight(text: str, weight: Array) -> ir.Model:
 
 
 def quantize_digits() -> Result:
-    preprocess = read_toml(DIGITS / "preprocess.toml")
+    preprocess = Preprocess.from_toml(DIGITS / "preprocess.toml")
     return pyq8.quantize(DIGITS / "digits.onnx", DIGITS / "images", preprocess=preprocess, samples=24, target="avx2")
 
 
@@ -133,7 +135,7 @@ def test_at_8_bits_it_would(name: str) -> None:
 def test_trained_weights_saturate_nowhere() -> None:
     found = quantize_digits()
 
-    assert_exact(found.quantized, random_feeds(found.prepared))
+    assert_exact(found.model, random_feeds(found.prepared))
 
 
 def test_depthwise_convolutions_keep_8_bits() -> None:
@@ -149,14 +151,16 @@ def test_depthwise_convolutions_keep_8_bits() -> None:
 def test_a_scale_is_coarser_only_where_pairs_ask_for_it() -> None:
     weight = np.zeros((3, 4, 1, 1), np.float32)
     weight[0, :, 0, 0] = 1, -1, 1, -1  # pairs of two signs
-    weight[1, :, 0, 0] = 1, 0.1, 0.1, 0.1  # beyond by so little that cutting costs less
+    weight[1, :, 0, 0] = 1, 0.1, 0.1, 0.1  # beyond by little
     weight[2, :, 0, 0] = 1, 1, 1, 1
 
     model = between("c = Relu(a) d = Conv(c, v) b = Conv(d, w)", {"v": (4, 16, 1, 1), "w": weight, "w2": (16, 3, 3, 3)})
     eight, paired = (quantized(model, Config(weight_type=t)).plan.qparams["w"] for t in (INT8, PAIRED))
 
-    np.testing.assert_allclose(paired.scale / eight.scale, [1, 1, 127 / 64], rtol=0.08)
-    assert paired.scale[0] == eight.scale[0]
+    ratio = paired.scale / eight.scale
+    assert ratio[0] == 1
+    assert 1 <= ratio[1] < 1.3
+    assert ratio[2] == pytest.approx(127 / 64)
 
 
 def test_a_finer_scale_than_7_bits_loses_less() -> None:
@@ -208,6 +212,24 @@ def test_projection_is_safe_and_moves_only_what_goes_too_far() -> None:
     np.testing.assert_array_equal(codes[:, 32], nearest[:, 32])
 
 
+@pytest.mark.parametrize("count", [40, 41, 300])
+def test_rounding_keeps_within_and_beats_the_nearest(count: int) -> None:
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((900, 8)) @ rng.standard_normal((8, count))).astype(np.float32)
+    x += 0.1 * rng.standard_normal(x.shape).astype(np.float32)
+    moment = np.cov(x.T).astype(np.float32)
+    laid = laid_out(count, 1) if count % 4 else laid_out(count // 4, 4)
+    wanted = rng.uniform(-100, 100, (1, 20, count)).astype(np.float32)
+
+    codes = round_rows(wanted, moment[None], 127, laid=laid)[0]
+
+    assert not unsafe(codes[:, laid]).any()
+    nearest = np.empty_like(wanted[0])
+    nearest[:, laid] = project(wanted[0][:, laid], 127)
+    errors = [np.einsum("ok,kl,ol->", e, moment, e) for e in (wanted[0] - codes, wanted[0] - nearest)]
+    assert errors[0] < 0.2 * errors[1]
+
+
 def test_the_sums_are_exact_or_those_of_pairs() -> None:
     """What the module says of the kernels, held against the one of this CPU."""
     rng = np.random.default_rng(0)
@@ -239,9 +261,8 @@ def test_an_edited_plan_that_saturates_is_told(tmp_path: Path, codes: bool) -> N
     path.write_text(json.dumps(data))
 
     section = "codes" if codes else "qparams"
-    with pytest.raises(
-        PlanError, match=rf"{section} '{name}': two weights of output channel \d+ .* beyond 128 together"
-    ):
+    message = rf"{section} '{name}': two weights of output channel \d+ .* beyond 128 together"
+    with pytest.raises(PlanError, match=message):
         pyq8.replay(DIGITS / "digits.onnx", path)
 
 
@@ -251,4 +272,4 @@ def test_a_plan_gives_the_same_bytes_again(tmp_path: Path) -> None:
 
     again = pyq8.replay(DIGITS / "digits.onnx", tmp_path / "plan.json")
 
-    assert ir.to_proto(again.quantized).SerializeToString() == ir.to_proto(found.quantized).SerializeToString()
+    assert ir.to_proto(again.model).SerializeToString() == ir.to_proto(found.model).SerializeToString()
