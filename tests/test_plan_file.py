@@ -82,7 +82,7 @@ def test_parameters_of_a_weight_are_exact(scale: np.ndarray[tuple[int], np.dtype
     ('  "x": {', '  "x": {"scales": 1, ', "qparams 'x': 'scales' is neither scale, zero_point, qtype nor axis"),
     ('  "x": {', '  "x": {}, "z": {', "qparams 'x': no 'qtype'"),
     ('  "x": {', '  "x": [], "z": {', "qparams 'x': not of the form"),
-    ('"uint8"}', '"uint9"}', "qtype 'uint9': known are uint8, int8, int7, int32"),
+    ('"uint8"}', '"uint9"}', "qtype 'uint9': known are uint8, int8, int8_paired, int7, int32"),
     ('"uint8"}', '"uint8", "axis": 1}', "is not a list of numbers"),
     ('"deflated": "', '"deflated": "AAAA', "codes 'w2': the integers cannot be inflated"),
     ('"shape": [16, 16, 3, 3]', '"shape": [16, 16, 3]', "codes 'w2': cannot reshape"),

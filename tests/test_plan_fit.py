@@ -133,7 +133,7 @@ ONES = np.ones(16, np.float32)
     (bad_qparams("f", zero_point=np.asarray(256)), "qparams 'f': zero_point beyond 0..255 of uint8"),
     (bad_qparams("f", qtype=INT8), "qparams 'f': an activation is uint8 with one scale"),
     (bad_qparams("f", scale=ONES, zero_point=ZEROS, axis=1), "qparams 'f': an activation is uint8 with one scale"),
-    (bad_qparams("w", zero_point=ZEROS + 1), "qparams 'w': a weight is int8 or int7 with zero_point 0"),
+    (bad_qparams("w", zero_point=ZEROS + 1), "qparams 'w': a weight is int8 or int8_paired with zero_point 0"),
     (bad_qparams("w", axis=1), "qparams 'w': axis 1, the output channels lie along 0"),
     (bad_qparams("w", scale=ONES[:5], zero_point=ZEROS[:5]), "qparams 'w': 5 scales for 16 channels"),
     (lambda c: {"qparams": scaled(c, "d", 2)}, "qparams 'd': it holds the values of tensor 'c': scale 0.0"),

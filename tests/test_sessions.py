@@ -12,6 +12,7 @@ import onnx.parser
 import onnx_ir
 import pytest
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from pyq8 import cpu
 from pyq8.errors import ModelError, OutputError
@@ -31,13 +32,29 @@ g (float[N, 4] x) => (float[N, 4] y) { a = Add (x, w)  y = Relu (a) }
 """
 
 
+QDQ = """
+<ir_version: 9, opset_import: ["": 19]>
+g (uint8[1, 16, 6, 6] x) => (uint8[1, 16, 6, 6] q) {
+    d = DequantizeLinear (x, s, z)
+    v = DequantizeLinear (w, ws, wz)
+    c = Conv (d, v)
+    q = QuantizeLinear (c, s, z)
+}
+"""
+MATMUL = """
+<ir_version: 8, opset_import: ["": 17]>
+g (uint8[4, 6] x) => (int32[4, 16] y) { y = MatMulInteger (x, w) }
+"""
+CONSTANTS = {
+    "s": np.float32(0.125), "z": np.uint8(0), "ws": np.float32(2**-9), "wz": np.int8(0),
+    "w": np.full((16, 16, 1, 1), 127, np.int8), "f": np.full((16, 16, 1, 1), 127 / 2**9, np.float32),
+}  # fmt: skip
+
+
 def conv_model() -> bytes:
     model = onnx.parser.parse_model(CONV)
-    constants = {
-        "s": np.float32(0.1), "z": np.uint8(0), "ws": np.float32(0.01), "wz": np.int8(0),
-        "w": np.full((16, 16, 1, 1), 127, np.int8),
-    }  # fmt: skip
-    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items())
+    names = ("s", "z", "ws", "wz", "w")
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(CONSTANTS[k]), k) for k in names)
     data: bytes = model.SerializeToString()
     return data
 
@@ -99,9 +116,77 @@ def test_without_vnni_onnxruntime_really_avoids_the_saturating_kernel(
 ) -> None:
     monkeypatch.setattr(cpu, "has_vnni", lambda: vnni)
 
-    session(conv_model(), exact=exact, optimized_path=tmp_path / "o.onnx")
+    session(conv_model(), exact=exact, optimized_path=tmp_path / "o.onnx", tell=False)
 
     assert weight_types(tmp_path / "o.onnx") == {expected}
+
+
+SAFE = np.resize(np.array([127, 1, -127, 127], np.int8), (16, 16, 1, 1))
+TWICE = "a = QLinearConv (x, s, z, w, ws, wz, s, z)  y = QLinearConv (a, s, z, w, ws, wz, s, z)"
+MANY = {"w": np.full((6, 16), 127, np.int8)}
+ZOO: dict[str, tuple[str, dict[str, Array]]] = {
+    "a convolution": (CONV, {}),
+    "one whose pairs are safe": (CONV, {"w": SAFE}),
+    "a shared weight": (CONV.replace("y = QLinearConv (x, s, z, w, ws, wz, s, z)", TWICE), {}),
+    "a zero point a channel": (CONV, {"wz": np.zeros(16, np.int8), "ws": np.full(16, 2**-9, np.float32)}),
+    "int8 inputs": (CONV.replace("uint8", "int8"), {"z": np.asarray(0, np.int8)}),
+    "QDQ": (QDQ, {}),
+    "QDQ without zero points": (QDQ.replace("(w, ws, wz)", "(w, ws)"), {}),
+    "QDQ, a weight for two": (QDQ.replace("c = Conv (d, v)", "e = Conv (d, v)  f = Conv (d, v)  c = Add (e, f)"), {}),
+    "QDQ of a float weight": (QDQ.replace("v = ", "k = QuantizeLinear (f, ws, wz)  v = ").replace("(w,", "(k,"), {}),
+    "MatMulInteger": (MATMUL, MANY),
+    "MatMulInteger, a weight for two": (MATMUL.replace("y = ", "b = MatMulInteger (x, w)  c = Neg (b)  y = "), MANY),
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_form_loads_without_vnni_and_sums_exactly(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    text, changed = ZOO[name]
+    model = onnx.parser.parse_model(text)
+    used = {i for node in model.graph.node for i in node.input}
+    constants = {k: v for k, v in {**CONSTANTS, **changed}.items() if k in used}
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items())
+    (given,) = model.graph.input
+    shape = [d.dim_value for d in given.type.tensor_type.shape.dim]
+    x = np.full(shape, 100, onnx.helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type))
+    (expected,) = ReferenceEvaluator(model).run(None, {"x": x})
+
+    monkeypatch.setattr(cpu, "has_vnni", lambda: False)
+    (found,) = session(model.SerializeToString(), tell=False).run(None, {"x": x})
+
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_what_saturates_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "has_vnni", lambda: False)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    (tmp_path / "m.onnx").write_bytes(conv_model())
+
+    with pytest.warns(
+        UserWarning, match=r"m\.onnx: 1 of its int8 weights would saturate .* --target avx2 or --format pyq8"
+    ) as told:
+        session(tmp_path / "m.onnx")
+
+    assert len(told) == 1
+    assert "\n" not in str(told[0].message)
+
+
+def test_weights_in_another_file_are_read_where_they_may_saturate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx.save(
+        onnx.load_from_string(conv_model()),
+        tmp_path / "m.onnx",
+        save_as_external_data=True,
+        location="m.data",
+        size_threshold=0,
+    )
+    x = np.full((1, 16, 6, 6), 100, np.uint8)
+    monkeypatch.setattr(cpu, "has_vnni", lambda: False)
+
+    (found,) = session(tmp_path / "m.onnx", tell=False).run(None, {"x": x})
+
+    np.testing.assert_array_equal(found, ReferenceEvaluator(conv_model()).run(None, {"x": x})[0])
 
 
 def test_optimize_decides_what_is_fused(tmp_path: Path) -> None:

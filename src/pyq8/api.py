@@ -10,7 +10,7 @@ from typing import Any
 
 from pyq8 import cpu
 from pyq8.detection.detector import Detector
-from pyq8.environment import BatchDigest, environment, file_sha256, may_saturate
+from pyq8.environment import BatchDigest, environment, file_sha256
 from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
 from pyq8.halves import compare_halves
@@ -186,6 +186,8 @@ def check(
         InputError: a model or the data cannot be used, or a metric raises.
         UsageError: a limit that does not fit the metric.
     """
+    from pyq8.unsaturated import may_saturate
+
     name = metric.name if isinstance(metric, Metric) else metric
     limits = Limits(name, max_drop, minimum, min_int8, min_speedup, strict_speed, confidence, criterion)
     asked = find_metric(metric, data, truth, detector) if isinstance(metric, str) else metric

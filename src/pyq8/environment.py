@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from pyq8.loaders import Batch
 
-SAFE_WEIGHT = 64
-"""Two products of 255 and this fit the 16 bits in which a CPU without VNNI adds them."""
-
 
 def environment() -> dict[str, Any]:
     """CPU, its INT8 instructions and the versions of what computes; plain JSON."""
@@ -72,21 +69,6 @@ def model_bytes(path: str | Path, model: ir.Model | None = None) -> int:
     import onnx_ir as ir
 
     return sum(file.stat().st_size for file in model_files(path, ir.load(path) if model is None else model))
-
-
-def may_saturate(model: ir.Model) -> bool:
-    """Whether this CPU adds u8 x s8 products in 16 bits (x86 without VNNI) and the weights are too large for that."""
-    if not cpu.cpu_class().saturates:
-        return False
-    import onnx_ir as ir
-
-    for value in model.graph.initializers.values():
-        tensor = value.const_value
-        if tensor is None or tensor.dtype != ir.DataType.INT8 or len(tensor.shape) < 2:
-            continue
-        if np.max(np.abs(tensor.numpy().astype(np.int16)), initial=0) > SAFE_WEIGHT:
-            return True
-    return False
 
 
 class DataDigest:

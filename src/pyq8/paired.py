@@ -18,7 +18,9 @@ from pyq8 import affine
 from pyq8.saturation import LIMIT, can_saturate, kernel_order, project, undo_kernel_order, unsafe
 from pyq8.types import PAIRED, Array, QParams
 
-STEPS = 16
+STEPS = 12
+ROWS = 64
+"""Output channels tried at a time: they stay in the cache."""
 
 
 def paired_qparams(weight: Array, finest: QParams, axes: Collection[int]) -> QParams:
@@ -36,16 +38,11 @@ def paired_qparams(weight: Array, finest: QParams, axes: Collection[int]) -> QPa
             if not any(can_saturate(affine.quantize(weight, found), axis) for axis in axes):
                 break
         return found
-    rows = kernel_order(weight, finest.axis)
     best = finest.scale.copy()
-    open_ = np.flatnonzero(unsafe(np.clip(np.rint(rows / best[:, None]), -127, 127)).any(axis=1))
-    rows, least = rows[open_], np.full(len(open_), np.inf)
-    for factor in np.linspace(1, coarsest, STEPS):
-        scale = (finest.scale[open_] * factor).astype(np.float32)
-        error = _error(rows, scale)
-        better = error < least
-        least[better] = error[better]
-        best[open_[better]] = scale[better]
+    rows = kernel_order(weight, finest.axis)
+    for start in range(0, len(rows), ROWS):
+        part = slice(start, start + ROWS)
+        best[part] = _best(rows[part], finest.scale[part], coarsest)
     return replace(finest, scale=best, qtype=PAIRED)
 
 
@@ -58,7 +55,16 @@ def paired_codes(weight: Array, qparams: QParams) -> npt.NDArray[np.int8] | None
     return undo_kernel_order(project(wanted, qparams.qtype.qmax).astype(np.int8), weight, qparams.axis)
 
 
-def _error(rows: Array, scale: Array) -> Array:
-    """Sum of squares of what rounding changes, (C,)."""
-    difference = project(rows / scale[:, None], PAIRED.qmax) * scale[:, None] - rows
-    return np.asarray(np.einsum("ck,ck->c", difference, difference))
+def _best(rows: Array, finest: Array, coarsest: float) -> Array:
+    """The scale of the least error of each row, (C,); the finest where no pair goes too far with it."""
+    best = finest.copy()
+    left = np.flatnonzero(unsafe(np.clip(np.rint(rows / finest[:, None]), -PAIRED.qmax, PAIRED.qmax)).any(axis=1))
+    rows, least = rows[left], np.full(len(left), np.inf)
+    for factor in np.linspace(1, coarsest, STEPS):
+        scale = (finest[left] * factor).astype(np.float32)
+        difference = project(rows / scale[:, None], PAIRED.qmax) * scale[:, None] - rows
+        error = np.einsum("ck,ck->c", difference, difference)
+        better = error < least
+        least[better] = error[better]
+        best[left[better]] = scale[better]
+    return np.asarray(best)

@@ -10,6 +10,7 @@ from pyq8 import affine
 from pyq8.graph_edit import constant
 from pyq8.ops import OpRule, find_rule
 from pyq8.ops.placement import Placement, place
+from pyq8.saturation import LIMIT, kernel_order, node_adds_pairs, unsafe
 from pyq8.types import INT7, INT8, PAIRED, UINT8, Plan, QParams
 
 if TYPE_CHECKING:
@@ -56,6 +57,34 @@ def check_tensors(plan: Plan, model: ir.Model) -> None:
         channels = 0 if weight is None else weight.shape[rule.weight_axis(node)]
         if shift.size != channels:
             raise MisfitError(f"bias_shift {name!r}: {shift.size} values for {channels} channels; delete the line")
+
+
+def check_pairs(plan: Plan, model: ir.Model, *, every: bool) -> None:
+    """Hold the integers of weights against what a CPU without VNNI adds in 16 bits.
+
+    Args:
+        plan: fits the model but for this.
+        model: prepared.
+        every: whether no weight may saturate; else those of type int8_paired may not.
+
+    Raises:
+        MisfitError: two weights of one sign that the kernel pairs add up to more than LIMIT.
+    """
+    for name, readers in weight_readers(place(model, (), plan.float_nodes)).items():
+        value, qparams = model.graph.initializers[name], plan.qparams[name]
+        array = constant(value)
+        if array is None or not (every or qparams.qtype is PAIRED):
+            continue
+        codes = plan.codes.get(name)
+        section = "qparams" if codes is None else "codes"
+        codes = affine.quantize(array, qparams) if codes is None else codes
+        for axis in {rule.weight_axis(node) for node, rule in readers if node_adds_pairs(node, value)}:
+            bad = np.flatnonzero(unsafe(kernel_order(codes, axis)).any(axis=1))
+            if bad.size:
+                raise MisfitError(
+                    f"{section} {name!r}: two weights of output channel {bad[0]} that AVX2 adds in 16 bits are beyond "
+                    f"{LIMIT} together; raise its scale, or write the plan again with --save-plan"
+                )
 
 
 def weight_readers(possible: Placement) -> dict[str, list[tuple[ir.Node, OpRule]]]:

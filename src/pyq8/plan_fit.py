@@ -17,7 +17,7 @@ from pyq8.graph_edit import constant
 from pyq8.ops.placement import Placement, place
 from pyq8.ops.stored import stored_qparams
 from pyq8.plan import keep_float
-from pyq8.plan_check import MisfitError, check_tensors, weight_readers
+from pyq8.plan_check import MisfitError, check_pairs, check_tensors, weight_readers
 from pyq8.plan_file import PlanFile
 from pyq8.types import Plan, QParams
 
@@ -68,6 +68,7 @@ def fit_plan(file: PlanFile, model: ir.Model, path: str | Path) -> Plan:
         fitted = keep_float(model, plan)
         _check_shared(fitted, model)
         _check_biases(fitted, model)
+        check_pairs(fitted, model, every=file.metadata.get("pyq8.target") == "avx2")
     except MisfitError as error:
         raise PlanError(f"{path}: {error}") from None
     except CalibrationError as error:  # a node was moved to INT8, or a tensor's line deleted

@@ -12,6 +12,7 @@ from pyq8.model import sha256
 from pyq8.passes import PassResult, prepare
 from pyq8.pixel_input import same_input
 from pyq8.provenance import remembered_factors, remembered_reasons
+from pyq8.saturation import node_adds_pairs
 from pyq8.types import QTYPES, Plan, QParams
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def recover(original: ir.Model, quantized: ir.Model) -> tuple[ir.Model, tuple[Pa
 
 def _read(prepared: ir.Model, quantized: ir.Model) -> Plan:
     known = {v.name or "" for n in prepared.graph for v in n.outputs} | {v.name or "" for v in prepared.graph.inputs}
-    weight_type = "int8_paired" if quantized.metadata_props.get("pyq8.target") == "avx2" else "int8"
+    paired = quantized.metadata_props.get("pyq8.target") == "avx2"
     weights = {name for name, v in prepared.graph.initializers.items() if v.const_value is not None}
     qparams = {}
     for node in quantized.graph:
@@ -64,7 +65,9 @@ def _read(prepared: ir.Model, quantized: ir.Model) -> Plan:
             name = (value.name or "").removesuffix("_quantized") if value is not None else ""
             places = {"DequantizeLinear": 0, "QLinearConv": _WEIGHT, "QGemm": _WEIGHT}
             if name in weights and places.get(node.op_type) == index:
-                qparams[name] = _weight(node, index, weight_type)
+                value = prepared.graph.initializers[name]
+                pairs = paired and any(node_adds_pairs(use.node, value) for use in value.uses())
+                qparams[name] = _weight(node, index, "int8_paired" if pairs else "int8")
     reasons = remembered_reasons(quantized)
     there = {node.name for node in quantized.graph}
     int8 = tuple(n.name or "" for n in prepared.graph if n.name in there and n.name not in reasons)

@@ -101,13 +101,14 @@ def weight_qparams(placement: Placement, activations: Mapping[str, QParams], con
             floor = affine.bias_floor(bias.const_value.numpy().reshape(-1), x_scale)
             floors.setdefault(weight.name, []).append(floor)
     chosen = {}
+    whole = INT8 if config.weight_type is PAIRED else config.weight_type
     for name, weight in weights.items():
         assert weight.const_value is not None
         own = axes[name].pop() if len(axes[name]) == 1 else None  # one reader's rows are another's columns
         bounds = floors.get(name, [])
         lowest = np.max(bounds if own is not None else np.concatenate(bounds), axis=0) if bounds else None
         array = weight.const_value.numpy()
-        chosen[name] = affine.choose_weight_qparams(array, own, INT8, floor=lowest)
+        chosen[name] = affine.choose_weight_qparams(array, own, whole, floor=lowest)
         if name in pairs:
             chosen[name] = paired_qparams(array, chosen[name], pairs[name])
     return chosen

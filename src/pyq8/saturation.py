@@ -61,8 +61,7 @@ def undo_kernel_order(rows: Array, like: Array, axis: int) -> Array:
     """The inverse of `kernel_order`: an array of the shape of `like`."""
     moved = np.moveaxis(like, axis, 0)
     shape = (moved.shape[0], *moved.shape[2:], moved.shape[1])
-    weight: Array = np.moveaxis(np.moveaxis(rows.reshape(shape), -1, 1), 0, axis)
-    return np.ascontiguousarray(weight)
+    return np.asarray(np.moveaxis(np.moveaxis(rows.reshape(shape), -1, 1), 0, axis), order="C")
 
 
 def laid_out(channels: int, taps: int) -> Array:

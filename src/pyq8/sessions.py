@@ -7,7 +7,8 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,6 +60,7 @@ def session(
     profile: str | os.PathLike[str] | None = None,
     prepack: bool = True,
     fallback: bool = True,
+    tell: bool = True,
 ) -> onnxruntime.InferenceSession:
     """An ordinary `onnxruntime.InferenceSession` on the CPU, options set right.
 
@@ -70,13 +72,13 @@ def session(
             `<optimized_path>.data` beside it, so that no size is too large.
         spin: keep the threads spinning for the next call. False where several sessions share a
             process: idle pools that spin slow the others down.
-        exact: sum u8 x s8 products without saturation on CPUs that lack VNNI (ONNX Runtime turns
-            weights beyond -64..64 into u8 there, which is slower). None: only where VNNI is missing.
-            With VNNI it only costs speed.
+        exact: take int8 weights of which a pair of products can saturate in 16 bits as uint8, which is slower. None:
+            only on CPUs that lack VNNI, with a warning. With VNNI it only costs speed.
         profile: start of the path at which `end_profiling()` writes what took how long.
         prepack: lay weights out for the kernels. False is slower, and a profile then has their shapes.
         fallback: where pyq8's kernels are missing, take the QDQ twin that a model of `--format pyq8` names, with a
             warning. False refuses it.
+        tell: warn where weights are taken as uint8.
 
     Raises:
         ModelError: ONNX Runtime refuses the model.
@@ -85,13 +87,22 @@ def session(
 
     from pyq8.kernels import library
 
+    source = model if isinstance(model, bytes) else os.fspath(model)
+    name = "the model in memory" if isinstance(source, bytes) else source
+    if not isinstance(source, bytes) and not Path(source).is_file():
+        raise ModelError(f"{name}: no such file")
+    if _exact(exact) and (safe := _unsaturated(source)) is not None:
+        if exact is None and tell:
+            from pyq8.unsaturated import cost
+
+            warnings.warn(cost(name, safe[1]), stacklevel=2)
+        return _hand_over(safe[0], partial(session, threads=threads, optimize=optimize, optimized_path=optimized_path,
+                          spin=spin, exact=False, profile=profile, prepack=prepack, fallback=fallback))  # fmt: skip
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised; ONNX Runtime would print it too
     options.intra_op_num_threads = threads or cpu.physical_cores()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[optimize])
     options.add_session_config_entry("session.force_spinning_stop", "0" if spin else "1")
-    exact = not cpu.has_vnni() if exact is None else exact
-    options.add_session_config_entry("session.x64quantprecision", "1" if exact else "0")
     options.add_session_config_entry("session.disable_prepacking", "0" if prepack else "1")
     if library.load()[0] is not None:
         register(options)
@@ -104,10 +115,6 @@ def session(
         external = "session.optimized_model_external_initializers_"
         options.add_session_config_entry(external + "file_name", path.name + ".data")
         options.add_session_config_entry(external + "min_size_in_bytes", "1024")
-    source = model if isinstance(model, bytes) else os.fspath(model)
-    name = "the model in memory" if isinstance(source, bytes) else source
-    if not isinstance(source, bytes) and not Path(source).is_file():
-        raise ModelError(f"{name}: no such file")
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except MemoryError:
@@ -121,7 +128,7 @@ def session(
                 raise ModelError(refusal(name, metadata, folder, why)) from error
             warnings.warn(f"{needs(name, why)}; {twin} runs in its place", stacklevel=2)
             return session(twin, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin,
-                           exact=exact, profile=profile, prepack=prepack)  # fmt: skip
+                           exact=exact, profile=profile, prepack=prepack, tell=tell)  # fmt: skip
         raise ModelError(f"{name}: onnxruntime cannot load it: {_one_line(error)}") from error
 
 
@@ -179,16 +186,53 @@ def model_session(
         ModelError: ONNX Runtime refuses the model.
         OutputError: the temporary directory cannot hold it.
     """
+    if _exact(exact):
+        from pyq8.unsaturated import unsaturated
+
+        safe = unsaturated(model)
+        model = model if safe is None else safe[0]
+    return _hand_over(model, partial(session, threads=threads, optimize=optimize, optimized_path=optimized_path,
+                      spin=spin, exact=False, fallback=False))  # fmt: skip
+
+
+def _exact(asked: bool | None) -> bool:
+    """Whether weights must be looked at for pairs that saturate."""
+    from pyq8.unsaturated import cpu_saturates
+
+    return cpu_saturates() if asked is None else asked
+
+
+def _unsaturated(source: str | bytes) -> tuple[onnx_ir.Model, int] | None:
+    """See `unsaturated.unsaturated`; None too for what cannot be read: ONNX Runtime says why."""
+    import onnx
+    import onnx_ir
+
+    from pyq8.kernels import library
+    from pyq8.unsaturated import unsaturated
+
+    try:
+        if isinstance(source, bytes):
+            model = onnx_ir.from_proto(onnx.load_model_from_string(source))
+        else:
+            model = onnx_ir.load(source, format="protobuf")
+        if "pyq8" in model.opset_imports and library.load()[0] is None:
+            return None  # another file runs in its place
+        return unsaturated(model)
+    except MemoryError:
+        raise
+    except Exception:  # onnx and onnx_ir tell a broken model by many types
+        return None
+
+
+def _hand_over(
+    model: onnx_ir.Model, load: Callable[[str | bytes], onnxruntime.InferenceSession]
+) -> onnxruntime.InferenceSession:
+    """A session of a model in memory: as bytes where they suffice, else by a file that is gone behind it."""
     import onnx_ir
 
     tensors = [v.const_value for graph in model.graphs() for v in graph.initializers.values()]
     in_files = any(isinstance(tensor, onnx_ir.ExternalTensor) for tensor in tensors)
     size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
-
-    def load(source: str | bytes) -> onnxruntime.InferenceSession:
-        return session(source, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin,
-                       exact=exact, fallback=False)  # fmt: skip
-
     if size <= INLINE_BYTES and not in_files:
         return load(onnx_ir.to_proto(model).SerializeToString())
     with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:

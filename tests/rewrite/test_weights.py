@@ -1,4 +1,4 @@
-"""Weights and biases in the quantized model: shared ones, dead channels, seven bits."""
+"""Weights and biases in the quantized model: shared ones, dead channels, no pair that saturates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from pyq8.metrics.sqnr import sqnr
-from pyq8.types import INT7, Array, Config
+from pyq8.saturation import kernel_order, unsafe
+from pyq8.types import PAIRED, Array, Config
 
 from ..small_models import FORMATS, Case, Weights, between, check_case, parse, quantized
 
@@ -32,14 +33,15 @@ def test_weights_are_int8_without_minus_128_and_biases_int32() -> None:
         assert floats == []
 
 
-def test_seven_bit_weights() -> None:
-    case = quantized(between("[n] b = Relu(a)"), Config(weight_type=INT7))
+def test_weights_that_saturate_on_no_cpu() -> None:
+    case = quantized(between("[n] b = Relu(a)"), Config(weight_type=PAIRED))
 
     check_case(case, {"conv1": "QLinearConv", "conv2": "QLinearConv"})
     for name in FORMATS:
         for w in integers(case, name, ir.DataType.INT8):
             if w.ndim == 4:
-                assert np.abs(w).max() == 63
+                assert 64 < np.abs(w).max() <= 127
+                assert not unsafe(kernel_order(w, 0)).any()
 
 
 def test_two_convolutions_that_share_weights_and_bias_but_not_the_input() -> None:

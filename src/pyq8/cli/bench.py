@@ -7,7 +7,7 @@ import click
 from pyq8.cli import names
 from pyq8.cli.level import say
 from pyq8.cli.options import json_option
-from pyq8.cli.output import check_writable, no_bars, write_json
+from pyq8.cli.output import check_writable, no_bars, warn_of_saturation, write_json
 from pyq8.errors import UsageError
 
 
@@ -75,6 +75,8 @@ def command(
             profile=profile,
             progress=progress,
         )
+    for model in dict.fromkeys(models):
+        warn_of_saturation(model)
     if json_file != "-":
         say(str(report))
         if profile:

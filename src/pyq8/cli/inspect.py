@@ -11,7 +11,7 @@ import click
 from pyq8.cli import names
 from pyq8.cli.level import line, say, warn
 from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option, said
-from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.output import check_writable, progress_bars, warn_of_saturation, write_json
 from pyq8.cli.style import dim
 from pyq8.errors import UsageError
 
@@ -73,6 +73,7 @@ def _show_kernels(model: str, json_file: str | None) -> dict[str, Any]:
     from pyq8 import api, cpu
 
     report = api.inspect(model)
+    warn_of_saturation(model)
     if json_file != "-":
         width = max((len(r.node) for r in report.rows), default=4)
         for row in report.rows:

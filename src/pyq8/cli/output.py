@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from pyq8.cli.level import detail, quiet
+from pyq8.cli.level import detail, quiet, warn
 from pyq8.errors import OutputError, UsageError
 from pyq8.files import write_text
 
@@ -122,3 +122,15 @@ def _finite(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_finite(v) for v in data]
     return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def warn_of_saturation(model: str) -> None:
+    """One line where weights of an ONNX file saturate on this CPU, and cost time for it."""
+    from pyq8.unsaturated import cost, cpu_saturates, unsaturated
+
+    if cpu_saturates() and model.endswith(".onnx"):
+        import onnx_ir as ir
+
+        found = unsaturated(ir.load(model))
+        if found is not None:
+            warn(cost(model, found[1]))

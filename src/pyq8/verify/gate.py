@@ -97,8 +97,8 @@ def doubts(row: AccuracyRow, kernels: KernelReport, same: bool, saturating: bool
         )
     if saturating:
         found.append(
-            "the model's 8-bit weights saturate on this CPU, which has no VNNI: judged with "
-            "session.x64quantprecision = 1, as pyq8.session sets it; set it too, or quantize with --target avx2"
+            "pairs of the model's int8 weights saturate on this CPU, which has no VNNI: judged by exact sums, as "
+            "pyq8.session computes them; set session.x64quantprecision = 1 elsewhere, or quantize with --target avx2"
         )
     return found
 

@@ -38,7 +38,7 @@ class OnnxRunner:
         import onnxruntime
 
         self.runtime = ("onnxruntime", onnxruntime.__version__)
-        self.session = session(path, threads=threads, fallback=False, **options)
+        self.session = session(path, threads=threads, fallback=False, tell=False, **options)
         self.specs = tuple(InputSpec(i.name, _dtype(i.type), _open(i.shape)) for i in self.session.get_inputs())
 
     def prepare(self, inputs: Feeds) -> None:

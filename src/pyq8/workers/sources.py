@@ -71,8 +71,8 @@ class Source:
                 raise WorkerError(
                     f"worker on {socket.gethostname()}: does not see {self.path}; set TMPDIR to a folder that all share"
                 )
-            return session(self.path, threads=1, spin=False, fallback=False)
+            return session(self.path, threads=1, spin=False, fallback=False, tell=False)
         with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
             for name, data in self.content.items():
                 (Path(folder) / name).write_bytes(data)
-            return session(Path(folder) / Path(self.path).name, threads=1, spin=False, fallback=False)
+            return session(Path(folder) / Path(self.path).name, threads=1, spin=False, fallback=False, tell=False)
