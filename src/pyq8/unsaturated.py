@@ -7,7 +7,6 @@ session.x64quantprecision does, which turns more weights, fails where two nodes 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,7 +59,7 @@ class Saturating:
 
 def cpu_saturates() -> bool:
     """Whether this CPU adds pairs of u8 x s8 products in 16 bits: x86 without VNNI."""
-    return not cpu.has_vnni() and platform.machine().lower() in ("x86_64", "amd64")
+    return cpu.cpu_class().saturates
 
 
 def may_saturate(model: ir.Model) -> bool:
