@@ -105,7 +105,7 @@ def measure(
         the number of images.
 
     Raises:
-        ModelError: the models do not have the same inputs and outputs.
+        ModelError: the models do not have the same inputs and outputs, or none that is made of numbers.
         DataError: no image came, or a metric needs labels that are not there.
     """
     names = [v.name or "" for v in reference.graph.outputs]
@@ -121,6 +121,8 @@ def measure(
             yield from pieces(batch, size, inputs)
 
     for piece, (refs, outs) in run_models([reference, candidate], names, size, images(), executor):
+        if not refs:
+            raise ModelError("the models have no output of numbers to compare; give models with one")
         first = not tally.samples
         run = Outputs(refs, outs, piece.labels, piece.names, image_size(piece.feeds))
         tally.add(run)

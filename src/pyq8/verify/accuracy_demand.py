@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pyq8.errors import DataError, ModelError, UsageError
+from pyq8.errors import DataError, UsageError
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import is_proportion
 from pyq8.types import Array
@@ -27,10 +27,7 @@ def choose(metrics: Mapping[tuple[str, str], Metric], wanted: str | None) -> tup
 
     Raises:
         UsageError: the metric could not be measured on this model and these data.
-        ModelError: nothing could.
     """
-    if not metrics:
-        raise ModelError("the models have no output of numbers to compare; give models with one")
     candidates = (wanted,) if wanted else AUTOMATIC
     found = next((key for name in candidates for key in metrics if key[1] == name), None)
     if found is None:
