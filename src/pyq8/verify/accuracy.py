@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CLASSIFICATION = ("top1", "top5", "agreement")
 GENERAL = ("cosine", "sqnr")
+NO_NUMBERS = "the models have no output of numbers to compare; give models with one"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def measure(
 
     for piece, (refs, outs) in run_models([reference, candidate], names, size, images(), executor):
         if not refs:
-            raise ModelError("the models have no output of numbers to compare; give models with one")
+            raise ModelError(NO_NUMBERS)
         first = not tally.samples
         run = Outputs(refs, outs, piece.labels, piece.names, image_size(piece.feeds))
         tally.add(run)
