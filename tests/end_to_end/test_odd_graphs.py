@@ -21,8 +21,8 @@ FORMATS = ("qdq", "qoperator", "pyq8")
 IMAGES = [np.random.default_rng(i).standard_normal((1, 3, 12, 12)).astype(np.float32) for i in range(6)]
 WEIGHTS: Weights = {
     "w1": (16, 3, 3, 3), "w2": (16, 16, 3, 3), "w3": (16, 16, 3, 3), "k": (16, 1), "big": np.float32(1e9),
-    "c": np.float32(0.3), "on": np.array(True), "half": np.float32(0.5), "some": np.float32(0.01), "two": np.array(2),
-    "flat": np.array([0, -1]), "map": np.array([0, 16, 12, 12]), "names": np.array([b"cat", b"dog"] * 8, object),
+    "c": np.float32(0.3), "on": np.array(True), "half": np.float32(0.5), "some": np.float32(0.01),
+    "map": np.array([1, 16, 12, 12]), "names": np.array([b"cat", b"dog"] * 8, object),
 }  # fmt: skip
 START = "a = Conv<pads = [1, 1, 1, 1]>(x, w1) r = Relu(a)"
 END = "y = Conv<pads = [1, 1, 1, 1]>(b, w2)"
@@ -74,6 +74,10 @@ BODIES = {
         b = If (c1) <
         then_branch = t () => (float[N,C,H,W] t1) {{ t1 = Conv<pads = [1, 1, 1, 1]>(p, w2) }},
         else_branch = e () => (float[N,C,H,W] e1) {{ e1 = Relu(p) }}> n = Neg(b) y = Abs(n)""",
+    "the same, and what changes nothing": f"""{START} {CONDITION} p = MaxPool<kernel_shape = [1, 1]>(r)
+        q = Expand(p, map) b = If (c1) <
+        then_branch = t () => (float[N,C,H,W] t1) {{ t1 = Conv<pads = [1, 1, 1, 1]>(q, w2) }},
+        else_branch = e () => (float[N,C,H,W] e1) {{ e1 = Relu(q) }}> n = Neg(b) y = Abs(n)""",
     "a scalar C": f"""{START} p = GlobalAveragePool(r) f = Flatten(p) y = Gemm(f, k, c)""",
     "a node without inputs": f"""{START}
         z = RandomNormal<shape = [1, 16, 12, 12], seed = 3.0>() m = Mul(z, some) b = Add(r, m) {END}""",

@@ -31,6 +31,8 @@ WRITES_FLOAT = frozenset({"MatMul"})
 """Of which ONNX Runtime has an INT8 kernel for a result that nothing quantizes."""
 PASSED = frozenset({"MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Flatten"})
 """What ONNX Runtime carries a DequantizeLinear forward past, and a QuantizeLinear back."""
+REMOVED = ("Identity", "Expand", "Cast", "Dropout")
+"""What may change nothing, and is gone by then."""
 
 
 def shield(tensors: Tensors, int8: Collection[str]) -> None:
@@ -86,12 +88,22 @@ def _is_dequantized(value: ir.Value | None) -> bool:
 
 def _is_passed_into_a_body(node: ir.Node) -> bool:
     """Whether the body of an If, Loop or Scan reads what a node only moves, and integers are behind that."""
-    if node.op_type not in PASSED or all(use.node.graph is node.graph for use in node.outputs[0].uses()):
+    if node.op_type not in PASSED or not _reaches_a_body(node):
         return False
     made: ir.Node | None = node
     while made is not None and made.op_type in PASSED:
         made = made.inputs[0].producer() if made.inputs[0] is not None else None
     return made is not None and made.op_type == "DequantizeLinear"
+
+
+def _reaches_a_body(node: ir.Node) -> bool:
+    pending = [node]
+    while pending:
+        readers = [use.node for use in pending.pop().outputs[0].uses()]
+        if any(reader.graph is not node.graph for reader in readers):
+            return True
+        pending += [reader for reader in readers if reader.op_type in REMOVED and not reader.domain]
+    return False
 
 
 def _is_quantized(node: ir.Node) -> bool:

@@ -25,6 +25,7 @@ CLASSIFICATION = ("top1", "top5", "agreement")
 GENERAL = ("cosine", "sqnr")
 EXACT = ("equal",)
 """Of integers and bool, whose difference is no noise."""
+NO_NUMBERS = "the models have no output of numbers to compare; give models with one"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def measure(
         the number of images.
 
     Raises:
-        ModelError: the models do not have the same inputs and outputs.
+        ModelError: the models do not have the same inputs and outputs, or none that is made of numbers.
         DataError: no image came, or a metric needs labels that are not there.
     """
     names = [v.name or "" for v in reference.graph.outputs]
@@ -125,6 +126,8 @@ def measure(
             yield from pieces(batch, taken, inputs)
 
     for piece, (refs, outs) in run_models([reference, candidate], names, taken.size, images(), executor):
+        if not refs:
+            raise ModelError(NO_NUMBERS)
         samples = taken.samples(piece.feeds)
         first = not tally.samples
         run = Outputs(refs, outs, piece.labels, piece.names, image_size(samples))

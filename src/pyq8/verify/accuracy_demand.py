@@ -10,7 +10,7 @@ from pyq8.errors import DataError, ModelError, UsageError
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import is_proportion
 from pyq8.types import Array
-from pyq8.verify.accuracy import AccuracyRow
+from pyq8.verify.accuracy import NO_NUMBERS, AccuracyRow
 from pyq8.verify.bootstrap import FEWEST, bootstrap
 from pyq8.verify.demand import Demand, Limits, settle
 from pyq8.verify.interval import images_needed, paired_drop
@@ -27,10 +27,10 @@ def choose(metrics: Mapping[tuple[str, str], Metric], wanted: str | None) -> tup
 
     Raises:
         UsageError: the metric could not be measured on this model and these data.
-        ModelError: nothing could.
+        ModelError: none could: no output is made of numbers.
     """
     if not metrics:
-        raise ModelError("the models have no output of numbers to compare; give models with one")
+        raise ModelError(NO_NUMBERS)
     candidates = (wanted,) if wanted else AUTOMATIC
     found = next((key for name in candidates for key in metrics if key[1] == name), None)
     if found is None:

@@ -100,12 +100,12 @@ def run_images(
 
 
 def _numbers(output: Array | list[Any] | None, size: int) -> Array | None:
-    """A tensor, or a sequence of tensors as [size, elements]; None for what is not made of numbers."""
+    """A tensor, or a sequence of tensors as [size, 1, elements]; None for what is not made of numbers."""
     if isinstance(output, np.ndarray):
         return output if output.dtype.kind in "biuf" else None
     parts = [] if output is None else [_numbers(part, size) for part in output]
     rows = [part.reshape(size, -1) for part in parts if part is not None and part.size % size == 0]
-    return np.concatenate(rows, axis=1) if rows and len(rows) == len(parts) else None
+    return np.concatenate(rows, axis=1)[:, None] if rows and len(rows) == len(parts) else None
 
 
 def rows_of(output: Array | list[Any] | None, size: int, count: int) -> Array | None:
