@@ -66,7 +66,7 @@ def undo_kernel_order(rows: Array, like: Array, axis: int) -> Array:
 
 def laid_out(channels: int, taps: int) -> Array:
     """Where each product, in kernel order, has its weight in a row [channels, taps]: int (K,)."""
-    return np.arange(channels * taps).reshape(channels, taps).T.reshape(-1)
+    return np.asarray(np.arange(channels * taps).reshape(channels, taps).T.reshape(-1))
 
 
 def unsafe(rows: Array) -> Array:
