@@ -18,7 +18,7 @@ from pyq8 import affine
 from pyq8.saturation import LIMIT, can_saturate, kernel_order, project, undo_kernel_order, unsafe
 from pyq8.types import PAIRED, Array, QParams
 
-STEPS = 12
+STEPS = 32
 ROWS = 64
 """Output channels tried at a time: they stay in the cache."""
 

@@ -31,7 +31,7 @@ def test_without_vnni_and_without_kernels(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
     monkeypatch.setattr(kernels.library, "load", lambda: (None, "no compiled kernels; install a compiler"))
     text = run("--version")[1]
-    assert "INT8: sums in 16 bits (no VNNI): 7-bit weights" in text
+    assert "INT8: sums in 16 bits (no VNNI): weights of which no pair saturates" in text
     assert "\nkernels: none: no compiled kernels; install a compiler" in text
 
 
