@@ -116,3 +116,13 @@ def test_a_file_that_does_not_run_is_refused(case: Case, monkeypatch: pytest.Mon
     with pytest.raises(ModelError, match=r"does not run in onnxruntime .*; nothing was kept") as refused:
         make_report(case.model, case.quantized["qdq"], case.plan, batches(case))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_random_operator_draws_is_no_fault(name: str) -> None:
+    drawn = quantized(between("[r] q = Relu(a)  [n] z = RandomNormalLike <scale = 3.0> (q)  [s] b = Add(q, z)"))
+
+    report = make_report(drawn.model, drawn.quantized[name], drawn.plan, batches(drawn))
+
+    assert report.accuracy is not None
+    assert min(row.value for row in report.accuracy.rows if row.metric == "sqnr") > 20  # of one seed in both

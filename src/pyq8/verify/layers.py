@@ -115,6 +115,7 @@ def compare(
             if written is not None:
                 planned, ran = outs, run_file(written, outputs, feeds)
                 arrays = {n: rows_of(array, size, count) for n, array in zip(outputs, ran, strict=True)}
+                arrays |= {n: planned[n] for n in proof.drawn & planned.keys()}
                 outs = {n: array for n, array in arrays.items() if array is not None and n in refs}
                 proof.add(refs, planned, outs)
             tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(taken.samples(feeds))))

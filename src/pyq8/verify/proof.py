@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyq8.errors import ModelError
-from pyq8.graph_edit import behind
+from pyq8.graph_edit import RANDOM, behind
 from pyq8.metrics.sqnr import decibel
 from pyq8.types import Array
 
@@ -55,12 +55,14 @@ class Proof:
 
     Args:
         model: the FP32 model.
+
+    Attributes:
+        drawn: tensors that depend on what a random operator draws: two runs are never the same, and nothing is proven.
     """
 
     def __init__(self, model: ir.Model) -> None:
-        selecting = [node for node in model.graph if node.op_type in SELECTING]
-        nodes = (*selecting, *behind(model.graph, selecting))
-        self._selected = {value.name for node in nodes for value in node.outputs}
+        self._selected = _outputs_from(model.graph, SELECTING)
+        self.drawn = _outputs_from(model.graph, RANDOM)
         self._images: dict[str, list[_Image]] = {}
 
     def add(self, reference: Mapping[str, Array], plan: Mapping[str, Array], file: Mapping[str, Array]) -> None:
@@ -112,6 +114,12 @@ def run_file(session: Any, names: list[str], feeds: Mapping[str, Array]) -> list
     except Exception as error:  # its exceptions share no base but this
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"the INT8 model does not run in {_runtime()} ({reason}); {REPORT}") from error
+
+
+def _outputs_from(graph: ir.Graph, op_types: frozenset[str]) -> set[str]:
+    """The tensors that nodes of some types compute, and all behind."""
+    first = [node for node in graph if node.op_type in op_types]
+    return {value.name or "" for node in (*first, *behind(graph, first)) for value in node.outputs}
 
 
 def _runtime() -> str:
