@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from pyq8.datasets import dataset
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and what they start, ignore it
 sys.executable = os.environ.get("PYQ8_TEST_PYTHON", sys.executable)  # make test-avx2: children are emulated too
 
 hypothesis.settings.register_profile("pyq8", deadline=None)  # no test asserts a time

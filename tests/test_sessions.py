@@ -118,7 +118,7 @@ def test_spinning_between_calls_can_be_stopped(spin: bool, stop: str) -> None:
 def test_without_vnni_onnxruntime_really_avoids_the_saturating_kernel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vnni: bool, exact: bool | None, expected: int
 ) -> None:
-    monkeypatch.setattr(cpu, "has_vnni", lambda: vnni)
+    monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx512_vnni"} if vnni else {"avx2"}))
 
     session(conv_model(), exact=exact, optimized_path=tmp_path / "o.onnx", tell=False)
 
@@ -155,14 +155,14 @@ def test_every_form_loads_without_vnni_and_sums_exactly(monkeypatch: pytest.Monk
     x = np.full(shape, 100, onnx.helper.tensor_dtype_to_np_dtype(given.type.tensor_type.elem_type))
     (expected,) = run_reference(model.SerializeToString(), x)
 
-    monkeypatch.setattr(cpu, "has_vnni", lambda: False)
+    monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
     (found,) = session(model.SerializeToString(), tell=False).run(None, {"x": x})
 
     np.testing.assert_array_equal(found, expected)
 
 
 def test_what_saturates_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "has_vnni", lambda: False)
+    monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     (tmp_path / "m.onnx").write_bytes(conv_model())
 
@@ -186,7 +186,7 @@ def test_weights_in_another_file_are_read_where_they_may_saturate(
         size_threshold=0,
     )
     x = np.full((1, 16, 6, 6), 100, np.uint8)
-    monkeypatch.setattr(cpu, "has_vnni", lambda: False)
+    monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
 
     (found,) = session(tmp_path / "m.onnx", tell=False).run(None, {"x": x})
 

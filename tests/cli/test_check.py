@@ -216,7 +216,7 @@ def test_a_cpu_without_vnni_is_told_and_the_sums_do_not_saturate(  # type: ignor
     from pyq8 import sessions
     from pyq8.unsaturated import find_saturating
 
-    monkeypatch.setattr(cpu, "has_vnni", lambda: False)
+    monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     saturating: list[bool] = []
     make = sessions.session

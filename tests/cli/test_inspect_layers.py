@@ -71,7 +71,8 @@ def test_options_reach_the_library(two_layers: tuple[str, str]) -> None:
     report = SensitivityReport.from_json(json.loads(text))
     assert code == 0
     assert {row.group for row in report.rows} == {"one", "three"}
-    assert all(row.why and row.why.channel and row.why.channel.qmax == 63 for row in report.rows)
+    channels = [row.why.channel for row in report.rows if row.why and row.why.channel]
+    assert len(channels) == 2 and all(channel.levels < 120 for channel in channels)  # of 127: pairs would saturate
 
 
 @pytest.mark.parametrize(("options", "told"), [

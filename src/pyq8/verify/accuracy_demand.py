@@ -27,9 +27,9 @@ def choose(metrics: Mapping[tuple[str, str], Metric], wanted: str | None) -> tup
 
     Raises:
         UsageError: the metric could not be measured on this model and these data.
-        ModelError: none could: no output is made of numbers.
+        ModelError: nothing is asked for, and no output is made of numbers.
     """
-    if not metrics:
+    if not metrics and wanted is None:
         raise ModelError(NO_NUMBERS)
     candidates = (wanted,) if wanted else AUTOMATIC
     found = next((key for name in candidates for key in metrics if key[1] == name), None)

@@ -22,7 +22,8 @@ import numpy as np
 from pyq8.errors import ModelError
 from pyq8.graph_edit import RANDOM, behind
 from pyq8.metrics.sqnr import decibel
-from pyq8.types import Array
+from pyq8.sessions import run
+from pyq8.types import Array, Feeds
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -101,18 +102,16 @@ class Proof:
                 )
 
 
-def run_file(session: Any, names: list[str], feeds: Mapping[str, Array]) -> list[Any]:
+def run_file(session: Any, names: list[str], feeds: Feeds) -> list[Any]:
     """The outputs of the file's session, for inputs that the FP32 model has taken.
 
     Raises:
         ModelError: it does not run.
     """
     try:
-        return list(session.run(names, feeds))
-    except MemoryError:
-        raise
-    except Exception as error:  # its exceptions share no base but this
-        reason = " ".join(str(error).split())[:300]
+        return run(session, names, feeds)
+    except ModelError as error:
+        reason = " ".join(str(error.__cause__).split())[:300]
         raise ModelError(f"the INT8 model does not run in {_runtime()} ({reason}); {REPORT}") from error
 
 
