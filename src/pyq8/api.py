@@ -10,6 +10,7 @@ from typing import Any
 
 from pyq8 import cpu
 from pyq8.detection.detector import Detector
+from pyq8.doctor import require_right_kernels
 from pyq8.environment import BatchDigest, environment, file_sha256
 from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
@@ -210,6 +211,7 @@ def check(
         seed=seed,
         skip_bad=skip_bad,
     )
+    require_right_kernels()
     digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
     watched = step(progress, "check", loader.total)
     metrics, count = measure(fp32, int8, loader, asked, watched, digest.update, executor, watch)

@@ -10,6 +10,7 @@
         +-- PlanError       a plan file, or an entry of it
         +-- OutputError     the result cannot be written
         +-- WorkerError     the workers, or the cluster, that were to compute it
+        +-- KernelError     INT8 kernels of this machine that compute something else than integer arithmetic
 
 The gate's verdicts are no errors: `Verdict.exit_code` is 0 passed, 1 failed, 4 inconclusive.
 The library raises; `pyq8.cli` alone prints and turns an error into an exit code.
@@ -56,3 +57,7 @@ class OutputError(InputError):
 
 class WorkerError(InputError):
     """Workers ended again and again, or cannot be reached."""
+
+
+class KernelError(InputError):
+    """INT8 kernels of this machine compute wrong results."""

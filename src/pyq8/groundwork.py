@@ -14,6 +14,7 @@ from pyq8.batch_axis import remember
 from pyq8.calibrate import calibrate
 from pyq8.correct import correct, find_layers
 from pyq8.correction.equalization import equalize, find_factors
+from pyq8.doctor import require_right_kernels
 from pyq8.effort import EFFORTS
 from pyq8.errors import ModelError, UsageError
 from pyq8.inference import input_specs, intake, single
@@ -147,6 +148,7 @@ def lay_groundwork(
         if place(prepared).int8:
             raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
         raise ModelError(f"{model}: nothing in it can be INT8: {why_none(prepared)}; run it in FP32, as it is")
+    require_right_kernels()
     with tempfile.TemporaryFile(prefix="pyq8-") as file:
         taken = intake(prepared)
         spool = Spool(file, loader, taken.size, step(progress, "read", loader.total))

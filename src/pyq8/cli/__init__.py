@@ -29,6 +29,7 @@ COMMANDS = {
     "compare": "two JSON files of a command, side by side",
     "bench": "time models against each other",
     "inspect": "show which kernel runs every node on this machine, or which layers lose most",
+    "doctor": "examine this machine: whether its INT8 kernels compute what they must",
     "kernels": "time the INT16 kernels of training",
     "demo": "quantize, prove, check and time the embedded model",
     "completion": "print the script for completion in bash, zsh or fish",
