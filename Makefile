@@ -1,6 +1,7 @@
 # make demo   quantize, prove, check and time the embedded model
 # make gate   quantize the embedded model and judge it with pyq8 check
 # make test   run every test
+# make test-avx2   run those that depend on the CPU on an emulated one without VNNI (installs Debian's qemu-user where it may)
 # make lint   ruff, mypy and the licences
 # make dist   sdist and wheel, into dist
 # make packages   install both, and the sdist without a compiler, into clean environments and run them there
@@ -21,7 +22,7 @@ TEST_PYTHON ?= $(BIN)/python
 
 DIGITS := calib_datasets/digits
 
-.PHONY: demo gate test browser lint docs links dist packages kernels sanitize clean
+.PHONY: demo gate test test-avx2 qemu browser lint docs links dist packages kernels sanitize clean
 
 demo: $(VENV)/installed
 	$(BIN)/pyq8 demo
@@ -33,6 +34,18 @@ gate: $(VENV)/installed
 
 test: $(VENV)/installed-test browser
 	$(BIN)/python -m pytest
+
+# Of Haswell, without what the emulator would warn that it lacks. Children of the tests are emulated too.
+AVX2 := $(abspath $(VENV))/bin/python-avx2
+test-avx2: $(VENV)/installed-test qemu
+	printf '#!/bin/sh\nexec qemu-x86_64 -cpu Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm "%s" "$$@"\n' \
+		"$(abspath $(BIN))/python" > $(AVX2)
+	chmod +x $(AVX2)
+	PYQ8_TEST_PYTHON=$(AVX2) PYQ8_INT8_REGIONS=20 $(AVX2) -m pytest -m cpu $$(grep -rl "pytest.mark.cpu" tests)
+
+qemu:
+	@command -v qemu-x86_64 >/dev/null || { apt-get -qq update && apt-get -qq install --no-install-recommends -y qemu-user; } || \
+		{ echo "make test-avx2 needs qemu-x86_64: install Debian's qemu-user" >&2; exit 1; }
 
 browser:
 	@for name in "$$PYQ8_BROWSER" chromium-headless-shell chromium chromium-browser google-chrome; do \

@@ -11,6 +11,8 @@ import pytest
 
 from pyq8 import compiled, cpu, kernels
 
+pytestmark = pytest.mark.cpu
+
 AVX512 = "avx512f avx512bw avx512dq avx512vl"
 
 

@@ -34,6 +34,8 @@ from pyq8.unsaturated import find_saturating
 
 from .small_models import FORMATS, Weights, between, parse, quantized, random_feeds
 
+pytestmark = pytest.mark.cpu
+
 DIGITS = Path(__file__).parents[1] / "calib_datasets" / "digits"
 EFFORT = Effort(equalize=False, images=0, pixels=32, layers=2)
 BODIES: dict[str, tuple[str, Weights]] = {

@@ -19,6 +19,8 @@ from pyq8.errors import ModelError, OutputError
 from pyq8.sessions import Optimize, model_session, session
 from pyq8.types import Array
 
+pytestmark = pytest.mark.cpu
+
 MODULE = sys.modules["pyq8.sessions"]  # pyq8.sessions is the public function of that name
 CONV = """
 <ir_version: 8, opset_import: ["": 17]>

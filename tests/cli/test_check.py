@@ -13,6 +13,8 @@ import pytest
 from pyq8 import cpu
 from tests.cli.run import run
 
+pytestmark = pytest.mark.cpu
+
 METRICS = """
 import numpy as np
 

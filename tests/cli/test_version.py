@@ -13,6 +13,8 @@ import pyq8
 from pyq8 import cpu, kernels
 from tests.cli.run import run
 
+pytestmark = pytest.mark.cpu
+
 
 def test_versions_cpu_instructions_and_kernels() -> None:
     code, text, error = run("--version")

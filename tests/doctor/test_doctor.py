@@ -17,6 +17,8 @@ from pyq8.doctor.products import convolution
 from pyq8.ops import RULES, SameAs
 from tests.cli.run import run
 
+pytestmark = pytest.mark.cpu
+
 
 def some(name: str, safe: bool = True) -> list[Case]:
     return KERNELS.get(name)(np.random.default_rng(1), safe)
@@ -50,11 +52,10 @@ def test_a_result_that_is_off_by_two_codes_is_noticed(name: str, runtime: str) -
     assert found.cases == 0 or cases[0].op_type in found.example
 
 
-@pytest.mark.skipif(not cpu.cpu_class().saturates, reason="sums are exact on this CPU; make test-avx2 emulates another")
 def test_sums_that_saturate_are_noticed() -> None:
     found = examine_cases("saturating", some("convolution 3x3", safe=False), ONNXRUNTIME)
 
-    assert found.wrong > found.cases / 2
+    assert (found.wrong > found.cases / 2) if cpu.cpu_class().saturates else (found.wrong == 0)
 
 
 def test_a_wrong_runtime_is_refused_by_quantize_and_check(
@@ -81,12 +82,14 @@ def test_a_wrong_runtime_is_refused_by_quantize_and_check(
         short._what_is_wrong.cache_clear()
 
 
-def test_the_command_prints_a_table_and_writes_json(tmp_path: Path) -> None:
+def test_the_command_prints_a_table_and_writes_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ("convolution in groups", "sigmoid", "softmax")
+    monkeypatch.setattr(KERNELS, "_items", {name: KERNELS.get(name) for name in few})
     file = tmp_path / "doctor.json"
     code, text, error = run("doctor", "--json", str(file))
 
     assert (code, error) == (0, "")
-    assert cpu.describe() in text and "convolution 3x3" in text and "all right: " in text
+    assert cpu.describe() in text and "convolution in groups" in text and "all right: " in text
     data = json.loads(file.read_text())
     assert (data["kind"], data["schema"], data["class"]) == ("pyq8 doctor", 1, cpu.cpu_class().name)
     assert {row["runtime"] for row in data["kernels"]} == {ONNXRUNTIME, *kernels.isas()}

@@ -14,6 +14,8 @@ from pyq8.types import Plan
 
 from ..small_models import FORMATS, NEWEST, OLDEST, Weights, between, check_case, parse, quantized
 
+pytestmark = pytest.mark.cpu
+
 BODY = """[r] r = Relu(a) [m] m = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(r) [c] c = Conv<group = 4>(m, w3, b3)
           [s] s = Sigmoid(c) [t] t = Mul(c, s) [g] g = GlobalAveragePool(t) [x] u = Mul(t, g)
           [k] k = Concat<axis = 1>(u, t) [b] b = Conv(k, w4)"""

@@ -20,7 +20,7 @@ from pyq8.types import INT7, Array, Config, Feeds
 
 from ..small_models import WEIGHTS, Weights, parse, quantized
 
-pytestmark = pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")
+pytestmark = [pytest.mark.cpu, pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")]
 
 KERNEL, DEPTHWISE = (16, 16, 1, 1), (16, 1, 3, 3)
 CONV = "Conv<pads = [1, 1, 1, 1]>"

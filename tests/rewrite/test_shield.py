@@ -16,6 +16,8 @@ from pyq8.verify.report import make_report
 
 from ..small_models import FORMATS, Weights, between, check_case, executed, quantized, run
 
+pytestmark = pytest.mark.cpu
+
 BRANCH: Weights = {"w3": (16, 8, 3, 3)}
 SECOND = "[other] d = Conv<pads = [1, 1, 1, 1]>(x, w3)"
 

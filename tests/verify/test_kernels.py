@@ -15,6 +15,8 @@ from pyq8.verify.kernels import KernelReport, KernelRow, find_kernels
 
 from ..small_models import FORMATS, Weights, between, parse, quantized
 
+pytestmark = pytest.mark.cpu
+
 
 def rows(model: ir.Model) -> dict[str, KernelRow]:
     return {row.node: row for row in find_kernels(model).rows}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from pyq8.cli.level import line, say
+from pyq8.cli.options import json_option
 from pyq8.cli.output import no_bars, write_json
 from pyq8.cli.style import dim
 
 
 @click.command("doctor")
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the tensors.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output.")
+@json_option
 def command(seed: int, json_file: str | None) -> None:
     """Examine this machine: CPU, versions, kernels, and whether every INT8 kernel computes what it must.
 
