@@ -39,7 +39,8 @@ test: $(VENV)/installed-test browser
 # AVX2: qemu 7.2 computes a wrong argsort there, findings/qemu_argsort.sh. ONNX Runtime and pyq8's kernels are right.
 AVX2 := $(abspath $(VENV))/bin/python-avx2
 test-avx2: $(VENV)/installed-test qemu
-	printf '#!/bin/sh\nexport NPY_DISABLE_CPU_FEATURES="X86_V3 AVX2"\nexec qemu-x86_64 -cpu Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm "%s" "$$@"\n' \
+	printf '#!/bin/sh\nexport NPY_DISABLE_CPU_FEATURES=%s\nexec qemu-x86_64 -cpu Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm "%s" "$$@"\n' \
+		"$$($(BIN)/python -c 'from numpy._core import _multiarray_umath as m; print(*{"AVX2", "X86_V3"} & {*m.__cpu_dispatch__})')" \
 		"$(abspath $(BIN))/python" > $(AVX2)
 	chmod +x $(AVX2)
 	PYQ8_TEST_PYTHON=$(AVX2) PYQ8_INT8_REGIONS=20 $(AVX2) -m pytest -m cpu $$(grep -rl "pytest.mark.cpu" tests)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 
-from pyq8 import kernels
+from pyq8 import cpu, kernels
+from pyq8.api import weight_type
 from pyq8.rewrite import rewrite
 from pyq8.types import Config
 from pyq8.verify.kernels import KernelReport, KernelRow, find_kernels
@@ -16,6 +18,8 @@ from pyq8.verify.kernels import KernelReport, KernelRow, find_kernels
 from ..small_models import FORMATS, Weights, between, parse, quantized
 
 pytestmark = pytest.mark.cpu
+HERE = Config(weight_type=weight_type("auto"))
+"""What is made for this CPU."""
 
 
 def rows(model: ir.Model) -> dict[str, KernelRow]:
@@ -38,11 +42,21 @@ def rows(model: ir.Model) -> dict[str, KernelRow]:
 def test_which_condition_of_the_fast_path_is_missed(channels: int, group: int, outputs: int, missed: str) -> None:
     text = f"g (float[1, {channels}, 6, 6] x) => (float[N, C, H, W] y) {{ [n] y = Conv<group = {group}>(x, w) }}"
 
-    case = quantized(parse(text, {"w": (outputs, channels // group, 3, 3)}))
+    case = quantized(parse(text, {"w": (outputs, channels // group, 3, 3)}), HERE)
 
     for name in FORMATS:
         row = case.row(name, "n")
         assert (row.int8, row.fast, row.reason) == (True, not missed, missed)
+
+
+def test_weights_that_saturate_here_run_as_uint8_and_it_says_so() -> None:
+    case = quantized(between("[r] b = Relu(a)"), Config())
+
+    for name in FORMATS:
+        row = case.row(name, "conv2")
+        assert row.int8
+        assert row.fast is not cpu.cpu_class().saturates
+        assert ("saturate on this CPU" in row.reason) is cpu.cpu_class().saturates
 
 
 def test_the_counts() -> None:
@@ -50,7 +64,7 @@ def test_the_counts() -> None:
         [one] a = Conv(x, w1)  [two] b = Conv(a, w2)  [three] y = Conv(b, w3)
     }"""
     weights: Weights = {"w1": (16, 3, 3, 3), "w2": (16, 16, 3, 3), "w3": (16, 16, 3, 3)}
-    case = quantized(parse(text, weights), Config(exclude=("three",)))
+    case = quantized(parse(text, weights), replace(HERE, exclude=("three",)))
 
     for name in FORMATS:
         report = case.kernels(name)
@@ -65,7 +79,7 @@ def test_why_no_region_computes_an_integer_node() -> None:
     text = """g (float[N, 16, 9, 9] x) => (float[N, C, H, W] y) {
         [one] a = Conv(x, w1)  [same] b = Conv<auto_pad = "SAME_UPPER">(a, w1)  [two] y = Conv(b, w1)
     }"""
-    case = quantized(parse(text, {"w1": (16, 16, 3, 3)}), Config(placement="all"))
+    case = quantized(parse(text, {"w1": (16, 16, 3, 3)}), replace(HERE, placement="all"))
 
     rows = find_kernels(rewrite(case.model, case.plan, "pyq8")).rows
 
@@ -159,7 +173,7 @@ def test_what_moves_an_int8_tensor_and_costs_nothing_counts_as_int8() -> None:
 
 
 def test_weights_with_a_zero_point_are_not_on_the_fast_path() -> None:
-    case = quantized(between("[n] b = Relu(a)"))
+    case = quantized(between("[n] b = Relu(a)"), HERE)
     model = rewrite(case.model, case.plan, "qoperator")
     for node in model.graph:
         if node.name == "conv2":

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyq8 import cpu
 from pyq8.errors import ModelError
 from pyq8.fallback import REGION
 from pyq8.graph_edit import OUTSIDE
@@ -221,6 +222,8 @@ def slow_reason(node: onnx.NodeProto, initializers: Mapping[str, onnx.TensorProt
     The weights must be int8 with zero point 0; the rest is in `pyq8.ops.fast_path`.
     """
     weight, zero_point = initializers.get(node.input[3]), initializers.get(node.input[5])
+    if weight is not None and weight.data_type == 2 and cpu.cpu_class().saturates:
+        return "its weight runs as uint8: pairs of int8 products could saturate on this CPU"
     if weight is None or weight.data_type != 3 or zero_point is None:
         return "its weight is not a constant int8"
     if any(zero_point.raw_data) or any(zero_point.int32_data):
