@@ -111,9 +111,11 @@ def with_weight(text: str, weight: Array) -> ir.Model:
     return ir.from_proto(proto)
 
 
-def quantize_digits() -> Result:
+@pytest.fixture(scope="module")
+def trained() -> Result:
+    """The embedded network, quantized for CPUs without VNNI."""
     preprocess = Preprocess.from_toml(DIGITS / "preprocess.toml")
-    return pyq8.quantize(DIGITS / "digits.onnx", DIGITS / "images", preprocess=preprocess, samples=24, target="avx2")
+    return pyq8.quantize(DIGITS / "digits.onnx", DIGITS / "images", preprocess=preprocess, samples=8, target="avx2")
 
 
 def plans(model: ir.Model, config: Config, feeds: list[Feeds]) -> tuple[Plan, Plan]:
@@ -142,10 +144,8 @@ def test_at_8_bits_it_would(name: str) -> None:
             assert list(find_saturating(rewrite(model, plan, form)))
 
 
-def test_trained_weights_saturate_nowhere() -> None:
-    found = quantize_digits()
-
-    assert_exact(found.model, random_feeds(found.prepared))
+def test_trained_weights_saturate_nowhere(trained: Result) -> None:
+    assert_exact(trained.model, random_feeds(trained.prepared))
 
 
 def test_depthwise_convolutions_keep_8_bits() -> None:
@@ -257,8 +257,8 @@ def test_the_sums_are_exact_or_those_of_pairs() -> None:
 
 
 @pytest.mark.parametrize("codes", [True, False], ids=["codes", "scale"])
-def test_an_edited_plan_that_saturates_is_told(tmp_path: Path, codes: bool) -> None:
-    found = quantize_digits()
+def test_an_edited_plan_that_saturates_is_told(tmp_path: Path, trained: Result, codes: bool) -> None:
+    found = trained
     path = tmp_path / "plan.json"
     found.save_plan(path)
     data = json.loads(path.read_text())
@@ -276,8 +276,8 @@ def test_an_edited_plan_that_saturates_is_told(tmp_path: Path, codes: bool) -> N
         pyq8.replay(DIGITS / "digits.onnx", path)
 
 
-def test_a_plan_gives_the_same_bytes_again(tmp_path: Path) -> None:
-    found = quantize_digits()
+def test_a_plan_gives_the_same_bytes_again(tmp_path: Path, trained: Result) -> None:
+    found = trained
     found.save_plan(tmp_path / "plan.json")
 
     again = pyq8.replay(DIGITS / "digits.onnx", tmp_path / "plan.json")

@@ -13,8 +13,6 @@ import pytest
 from pyq8 import cpu
 from tests.cli.run import run
 
-pytestmark = pytest.mark.cpu
-
 METRICS = """
 import numpy as np
 

@@ -18,8 +18,6 @@ from pyq8.metrics.sqnr import sqnr
 from pyq8.model import load
 from pyq8.observers import OBSERVERS
 
-pytestmark = pytest.mark.cpu
-
 
 @pytest.fixture(scope="module")
 def batches(digits_model: str, digits_images: str, digits_preprocess: str) -> list[Batch]:
