@@ -9,7 +9,9 @@ from tests.cli.run import run
 
 import pyq8
 from pyq8 import cpu
-from pyq8.loaders import Preprocess
+from pyq8.inference import input_specs
+from pyq8.loaders import Preprocess, open_loader
+from pyq8.model import load
 
 pytestmark = pytest.mark.cpu
 FEW = ("--samples", "8")
@@ -32,8 +34,8 @@ def made(
 
 @pytest.mark.parametrize("name", ["qdq", "qoperator", "pyq8", "vnni"])
 def test_the_gate_passes(made: Path, name: str, digits_model: str, digits_images: str) -> None:
-    code, text, error = run("check", digits_model, str(made / f"{name}.onnx"), "--data", digits_images, "--samples", "16",
-                            "--metric", "sqnr", "--min", "30", "--min-int8", "1")  # fmt: skip
+    given = "--data", digits_images, "--samples", "16", "--metric", "sqnr", "--min", "30", "--min-int8", "1"
+    code, text, error = run("check", digits_model, str(made / f"{name}.onnx"), *given)
 
     assert code == 0, text + error
     assert ("run as uint8" in text + error) is (name == "vnni" and cpu.cpu_class().saturates)
@@ -47,21 +49,18 @@ def test_inspect_names_the_fast_kernels(made: Path) -> None:
     assert cpu.describe() in text
 
 
-def test_integers_of_both_formats_are_the_same(made: Path, digits_images: str, digits_preprocess: str) -> None:
-    names, loader = ["qoperator", "pyq8"], _loader(digits_images, digits_preprocess)
+def test_integers_of_both_formats_are_the_same(
+    made: Path, digits_model: str, digits_images: str, digits_preprocess: str
+) -> None:
+    preprocess = Preprocess.from_toml(digits_preprocess)
+    loader = open_loader(
+        digits_images, input_specs(load(digits_model)), preprocess=preprocess, split="val", samples=8, seed=None
+    )
 
-    answers = [
-        [pyq8.session(made / f"{name}.onnx").run(None, batch)[0].tobytes() for batch in loader] for name in names
-    ]
+    qoperator, own = (
+        [pyq8.session(made / f"{name}.onnx").run(None, dict(batch.feeds))[0].tobytes() for batch in loader]
+        for name in ("qoperator", "pyq8")
+    )
 
-    assert answers[0] == answers[1]
-
-
-def _batches(images: str, preprocess: str) -> list[dict[str, object]]:
-    from pyq8.inference import input_specs
-    from pyq8.loaders import open_loader
-    from pyq8.model import load
-
-    specs = input_specs(load(Path(images).parent / "digits.onnx"))
-    loader = open_loader(images, specs, preprocess=Preprocess.from_toml(preprocess), split="val", samples=8, seed=None)
-    return [dict(batch.feeds) for batch in loader]
+    assert len(own) > 0
+    assert qoperator == own
