@@ -115,7 +115,7 @@ def with_weight(text: str, weight: Array) -> ir.Model:
 def trained() -> Result:
     """The embedded network, quantized for CPUs without VNNI."""
     preprocess = Preprocess.from_toml(DIGITS / "preprocess.toml")
-    return pyq8.quantize(DIGITS / "digits.onnx", DIGITS / "images", preprocess=preprocess, samples=8, target="avx2")
+    return pyq8.quantize(DIGITS / "digits.onnx", DIGITS / "images", preprocess=preprocess, samples=4, target="avx2")
 
 
 def plans(model: ir.Model, config: Config, feeds: list[Feeds]) -> tuple[Plan, Plan]:

@@ -39,7 +39,7 @@ class Report:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What makes the model doubtful, a line each: outputs far from FP32, too few or too different images."""
+        """What makes the model doubtful, in lines (outputs far from FP32, too few or too different images)."""
         few = self.halves is not None and self.halves.disagree
         return (*self.low, *((f"the calibration images are {self.halves}",) if few else ()))
 
