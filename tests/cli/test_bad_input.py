@@ -148,6 +148,13 @@ def test_wrong_usage_exits_with_2(
     assert not out.exists()
 
 
+def test_a_preset_given_as_a_file_is_named(photos: Path, digits_model: str) -> None:
+    code, _, error = run("quantize", digits_model, "--calib", str(photos), "--preprocess", "raw")
+    assert (code, error) == (
+        2, "pyq8: --preprocess raw: takes a TOML file; for the preset of this name give --preset raw\n"
+    )  # fmt: skip
+
+
 def test_the_fp32_model_is_never_overwritten(photos: Path, digits_model: str, digits_preprocess: str) -> None:
     before = Path(digits_model).read_bytes()
     code, _, error = quantize(digits_model, photos, digits_preprocess, "-o", digits_model)

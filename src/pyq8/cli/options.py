@@ -119,12 +119,14 @@ def find_preprocess(preset: str | None, file: str | None) -> Preprocess | None:
     """What was asked for, or None.
 
     Raises:
-        UsageError: both were.
+        UsageError: both were, or the name of a preset as a file.
     """
     from pyq8.loaders import PRESETS, Preprocess
 
     if preset and file:
         raise UsageError("--preset and --preprocess exclude each other; give one")
+    if file in names.PRESET.names and not Path(file).exists():
+        raise UsageError(f"--preprocess {file}: takes a TOML file; for the preset of this name give --preset {file}")
     if file:
         return Preprocess.from_toml(file)
     return PRESETS.get(preset) if preset else None
