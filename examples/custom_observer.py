@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 import pyq8
-from pyq8.datasets import dataset
-from pyq8.observers import observer
+from pyq8.calibration.observers import observer
+from pyq8.loaders.datasets import dataset
 from pyq8.stats import TensorStats
 from pyq8.types import QType
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 import pyq8
-from pyq8.datasets import dataset
+from pyq8.loaders.datasets import dataset
 
 
 def images(folder: Path) -> Iterator[np.ndarray[Any, Any]]:

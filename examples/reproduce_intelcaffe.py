@@ -28,13 +28,13 @@ from PIL import Image
 
 import pyq8
 from pyq8.files import write_text
-from pyq8.model import load, save
+from pyq8.model.file import load, save
 
 if TYPE_CHECKING:
     import onnx_ir as ir
     import torch
 
-    from pyq8.sessions import Optimize
+    from pyq8.runtime.sessions import Optimize
 
 PAPER = {  # Xeon Platinum 8124M, 18 cores: (images/s, ms) of FP32, of FP32 with all graph passes, of INT8
     "resnet50": ((158, 10.7), (312, 6.2), (462, 3.5)),

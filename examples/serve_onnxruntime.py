@@ -28,8 +28,8 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 import pyq8
-from pyq8.datasets import dataset
 from pyq8.loaders import PRESETS
+from pyq8.loaders.datasets import dataset
 
 LARGEST = 16 * 2**20
 """Bytes of a request."""

@@ -33,9 +33,9 @@ from tqdm import tqdm
 
 import pyq8
 from pyq8 import dfp
-from pyq8.datasets import dataset
 from pyq8.dfp.networks import NETWORKS, build
 from pyq8.errors import DataError, UsageError
+from pyq8.loaders.datasets import dataset
 from pyq8.loaders.decode import decode
 from pyq8.loaders.image_file import find_images
 

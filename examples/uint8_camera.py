@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 import pyq8
-from pyq8.datasets import dataset
 from pyq8.loaders import PRESETS
+from pyq8.loaders.datasets import dataset
 
 BATCH = 8
 Images = np.ndarray[Any, Any]

@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from pyq8.datasets import dataset
+from pyq8.loaders.datasets import dataset
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and what they start, ignore it
 sys.executable = os.environ.get("PYQ8_TEST_PYTHON", sys.executable)  # make test-avx2: children are emulated too

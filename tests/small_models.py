@@ -16,13 +16,13 @@ import onnx.parser
 import onnx_ir as ir
 from onnx import numpy_helper
 
-from pyq8.calibrate import calibrate
+from pyq8.calibration.calibrate import calibrate
 from pyq8.metrics.sqnr import sqnr
-from pyq8.model import load
+from pyq8.model.file import load
 from pyq8.passes.shapes import infer_shapes
-from pyq8.plan import make_plan
+from pyq8.plan.make import make_plan
 from pyq8.rewrite import rewrite
-from pyq8.sessions import model_session
+from pyq8.runtime.sessions import model_session
 from pyq8.stats import Calibration
 from pyq8.types import Array, Config, Feeds, Plan
 from pyq8.verify.kernels import KernelReport, KernelRow, find_kernels

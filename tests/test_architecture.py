@@ -14,8 +14,8 @@ import pyq8
 ROOT = Path(pyq8.__file__).parent
 STAGES = {
     "pyq8.passes": "passes",
-    "pyq8.calibrate": "calibrate.py",
-    "pyq8.plan": "plan.py",
+    "pyq8.calibration.calibrate": "calibrate.py",
+    "pyq8.plan.make": "plan.py",
     "pyq8.rewrite": "rewrite",
     "pyq8.verify": "verify",
 }
@@ -79,7 +79,7 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_session_stays_a_function_after_the_module_was_imported() -> None:
-    import pyq8.sessions
+    import pyq8.runtime.sessions
 
     assert callable(pyq8.session)
 

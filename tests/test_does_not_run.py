@@ -13,7 +13,7 @@ import pytest
 
 import pyq8
 from pyq8.errors import ModelError
-from pyq8.sessions import run
+from pyq8.runtime.sessions import run
 from pyq8.tuning.tune import tune
 
 from .cli.run import run as command

@@ -19,18 +19,18 @@ from onnx import numpy_helper
 
 import pyq8
 from pyq8.affine import choose_weight_qparams, dequantize, quantize
-from pyq8.correct import correct
+from pyq8.correction.correct import correct
+from pyq8.correction.effort import Effort
 from pyq8.correction.rounding import round_rows
-from pyq8.effort import Effort
 from pyq8.errors import PlanError
 from pyq8.graph_edit import add_initializer, set_input
 from pyq8.loaders import Preprocess
-from pyq8.paired import paired_codes, paired_qparams
+from pyq8.plan.paired import paired_codes, paired_qparams
 from pyq8.result import Result
 from pyq8.rewrite import rewrite
+from pyq8.runtime.unsaturated import find_saturating
 from pyq8.saturation import LIMIT, kernel_order, laid_out, project, undo_kernel_order, unsafe
 from pyq8.types import INT7, INT8, PAIRED, Array, Config, Feeds, Plan, pack_codes
-from pyq8.unsaturated import find_saturating
 
 from .small_models import FORMATS, Weights, between, parse, quantized, random_feeds
 

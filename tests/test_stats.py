@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyq8.environment import DataDigest
 from pyq8.errors import CalibrationError
+from pyq8.runtime.environment import DataDigest
 from pyq8.stats import BINS, LARGEST_MEAN, Calibration, ChannelMean, Half, Histogram, TensorStats
 
 EXPONENTS = st.integers(-120, 116)

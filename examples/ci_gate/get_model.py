@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 
-from pyq8.datasets import dataset
+from pyq8.loaders.datasets import dataset
 
 digits = dataset("digits")
 shutil.copy(digits / "digits.onnx", "model.onnx")

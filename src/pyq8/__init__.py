@@ -9,16 +9,16 @@ from pyq8._version import __version__
 
 if TYPE_CHECKING:
     from pyq8.api import check, inspect, quantize
+    from pyq8.bench.speed import time_models
     from pyq8.errors import InputError, Pyq8Error, UsageError
     from pyq8.loaders import Preprocess
     from pyq8.plan_replay import replay
-    from pyq8.rank import rank_layers
+    from pyq8.ranking.rank import rank_layers
     from pyq8.result import Result
-    from pyq8.sessions import register, session
+    from pyq8.runtime.sessions import register, session
     from pyq8.stats import Calibration
     from pyq8.tuning.tune import tune
     from pyq8.types import Config, Plan, QParams
-    from pyq8.verify.speed import time_models
     from pyq8.workers.processes import Workers
 
 _HOME = {
@@ -35,11 +35,11 @@ _HOME = {
     "check": "pyq8.api",
     "inspect": "pyq8.api",
     "quantize": "pyq8.api",
-    "rank_layers": "pyq8.rank",
-    "register": "pyq8.sessions",
+    "rank_layers": "pyq8.ranking.rank",
+    "register": "pyq8.runtime.sessions",
     "replay": "pyq8.plan_replay",
-    "session": "pyq8.sessions",
-    "time_models": "pyq8.verify.speed",
+    "session": "pyq8.runtime.sessions",
+    "time_models": "pyq8.bench.speed",
     "tune": "pyq8.tuning.tune",
 }
 

@@ -9,33 +9,33 @@ from pathlib import Path
 from typing import Any
 
 from pyq8 import cpu
+from pyq8.bench.speed import time_models
 from pyq8.detection.detector import Detector
 from pyq8.doctor import require_right_kernels
-from pyq8.environment import BatchDigest, environment, file_sha256
 from pyq8.errors import UsageError
+from pyq8.gate.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
+from pyq8.gate.baseline import Baseline, read_baseline
+from pyq8.gate.demand import Limits
+from pyq8.gate.gate import Verdict, doubts, judge_kernels, judge_speed
+from pyq8.gate.judged import OF_BOXES, picks_boxes
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
-from pyq8.halves import compare_halves
-from pyq8.inference import input_specs
 from pyq8.loaders import Preprocess, open_loader
 from pyq8.metrics import Metric
 from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
 from pyq8.metrics.metric import Outputs
-from pyq8.model import load
-from pyq8.pixel_input import pixel_input, same_input
-from pyq8.provenance import remembered_preprocess, remembered_reasons
+from pyq8.model.file import load
+from pyq8.model.pixel_input import pixel_input, same_input
+from pyq8.model.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
 from pyq8.rewrite import twin
+from pyq8.runtime.environment import BatchDigest, environment, file_sha256
+from pyq8.runtime.inference import input_specs
 from pyq8.types import INT8, PAIRED, Config, Feeds, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
-from pyq8.verify.accuracy_demand import check_limits, choose, estimate, exactly, judge_accuracy
-from pyq8.verify.baseline import Baseline, read_baseline
-from pyq8.verify.demand import Limits
-from pyq8.verify.gate import Verdict, doubts, judge_kernels, judge_speed
-from pyq8.verify.judged import OF_BOXES, picks_boxes
+from pyq8.verify.halves import compare_halves
 from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.report import Report, make_report
-from pyq8.verify.speed import time_models
 
 
 def quantize(
@@ -187,7 +187,7 @@ def check(
         InputError: a model or the data cannot be used, or a metric raises.
         UsageError: a limit that does not fit the metric.
     """
-    from pyq8.unsaturated import may_saturate
+    from pyq8.runtime.unsaturated import may_saturate
 
     name = metric.name if isinstance(metric, Metric) else metric
     limits = Limits(name, max_drop, minimum, min_int8, min_speedup, strict_speed, confidence, criterion)

@@ -10,24 +10,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyq8.batch_axis import remember
-from pyq8.calibrate import calibrate
-from pyq8.correct import correct, find_layers
+from pyq8.calibration.calibrate import calibrate
+from pyq8.calibration.spool import Spool
+from pyq8.correction.correct import correct, find_layers
+from pyq8.correction.effort import EFFORTS
 from pyq8.correction.equalization import equalize, find_factors
 from pyq8.doctor import require_right_kernels
-from pyq8.effort import EFFORTS
 from pyq8.errors import ModelError, UsageError
-from pyq8.inference import input_specs, intake, single
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
-from pyq8.model import load
+from pyq8.model.batch_axis import remember
+from pyq8.model.file import load
+from pyq8.model.pixel_input import PixelInput, take_pixels
+from pyq8.model.provenance import provenance
 from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place, why_none
 from pyq8.passes import PassResult, prepare
-from pyq8.pixel_input import PixelInput, take_pixels
-from pyq8.plan import make_plan
-from pyq8.provenance import provenance
+from pyq8.plan.make import make_plan
 from pyq8.rewrite import check_format, rewrite
-from pyq8.spool import Spool
+from pyq8.runtime.inference import input_specs, intake, single
 from pyq8.stats import Calibration
 from pyq8.types import Config, Feeds, Plan
 from pyq8.verify.exact import check_exact

@@ -10,17 +10,17 @@ from pyq8 import cpu
 from pyq8._version import __version__
 from pyq8.errors import DataError, PlanError, UsageError
 from pyq8.groundwork import VERIFIED, Clock, Progress, step
-from pyq8.inference import input_specs
 from pyq8.loaders import PRESETS, Batch, Preprocess, open_loader
-from pyq8.model import load
+from pyq8.model.file import load
+from pyq8.model.pixel_input import remembered_pixels, take_pixels
+from pyq8.model.provenance import VERSION, of_plan, remembered_preprocess
 from pyq8.passes import prepare
-from pyq8.pixel_input import remembered_pixels, take_pixels
-from pyq8.plan import keep_float
-from pyq8.plan_file import PlanFile, read_plan
-from pyq8.plan_fit import fit_plan, scale_channels
-from pyq8.provenance import VERSION, of_plan, remembered_preprocess
+from pyq8.plan.file import PlanFile, read_plan
+from pyq8.plan.fit import fit_plan, scale_channels
+from pyq8.plan.make import keep_float
 from pyq8.result import Result
 from pyq8.rewrite import FORMATS, check_format, rewrite, twin
+from pyq8.runtime.inference import input_specs
 from pyq8.stats import Calibration, Half
 from pyq8.types import INT8, PAIRED, Config
 from pyq8.verify.exact import check_exact

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyq8.correction import bias_shifts
 from pyq8.ops.placement import place
-from pyq8.plan import keep_float
+from pyq8.plan.make import keep_float
 from pyq8.rewrite import rewrite
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan

@@ -213,8 +213,8 @@ def test_a_cpu_without_vnni_is_told_and_the_sums_do_not_saturate(  # type: ignor
     import onnx
     import onnx_ir as ir
 
-    from pyq8 import sessions
-    from pyq8.unsaturated import find_saturating
+    from pyq8.runtime import sessions
+    from pyq8.runtime.unsaturated import find_saturating
 
     monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
@@ -236,7 +236,7 @@ def test_a_speedup_that_no_model_has(check, tmp_path: Path, monkeypatch: pytest.
     from functools import partial
 
     from pyq8 import api
-    from pyq8.verify.speed import time_models
+    from pyq8.bench.speed import time_models
 
     monkeypatch.setattr(api, "time_models", partial(time_models, rounds=1, seconds=0))
     code, text, _ = check(*FEW, "--min-speedup", "1000")

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from pyq8.errors import UsageError
-from pyq8.model import load
+from pyq8.model.file import load
 from tests.cli.run import run
 
 
@@ -94,7 +94,7 @@ def test_bench_prints_a_ratio(quantized: tuple[Path, str, dict[str, Any]], digit
 
 
 def test_bench_hands_its_options_on(monkeypatch: pytest.MonkeyPatch, digits_model: str) -> None:
-    from pyq8.verify import speed
+    from pyq8.bench import speed
 
     asked: dict[str, Any] = {}
 
@@ -151,8 +151,8 @@ def test_the_command_has_the_defaults_of_the_library() -> None:
 
 
 def test_bench_has_the_defaults_of_the_library() -> None:
+    from pyq8.bench.speed import time_models
     from pyq8.cli.bench import command
-    from pyq8.verify.speed import time_models
 
     library = inspect.signature(time_models).parameters
     defaults = {p.name: p.default for p in command.params}

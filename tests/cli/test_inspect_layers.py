@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 import pyq8
 from pyq8.errors import UsageError
-from pyq8.verify.sensitivity import Sensitivity, SensitivityReport
+from pyq8.ranking.sensitivity import Sensitivity, SensitivityReport
 from tests.cli.run import run
 
 
@@ -123,7 +123,7 @@ def test_a_layer_that_was_not_found_in_what_runs_has_no_time() -> None:
 def test_layers_are_ranked_without_corrections_of_other_layers(
     two_layers: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyq8 import rank
+    from pyq8.ranking import rank
 
     model, images = two_layers
     first = pyq8.rank_layers(model, images, samples=3)

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 import click
 import pytest
 
+from pyq8.calibration.observers import OBSERVERS
 from pyq8.cli import COMMANDS, load_command, names
-from pyq8.effort import EFFORTS
+from pyq8.correction.effort import EFFORTS
+from pyq8.gate.demand import CRITERIA
 from pyq8.loaders import PRESETS
 from pyq8.metrics import METRICS
-from pyq8.observers import OBSERVERS
+from pyq8.model.pixel_input import COLORS, LAYOUTS
 from pyq8.ops.by_cost import PLACEMENTS
-from pyq8.pixel_input import COLORS, LAYOUTS
 from pyq8.rewrite import FORMATS
-from pyq8.verify.demand import CRITERIA
 
 
 @pytest.mark.parametrize(

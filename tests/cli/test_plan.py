@@ -13,8 +13,8 @@ import onnx.parser
 import pytest
 
 import pyq8
-from pyq8.model import load
-from pyq8.plan_file import read_plan
+from pyq8.model.file import load
+from pyq8.plan.file import read_plan
 from tests.cli.run import run
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pyq8.model import load
+from pyq8.model.file import load
 from tests.cli.run import run
 from tests.cli.test_check_detector import BRIGHT, STRETCH, detector, draw
 from tests.tuning.fixed_times import fix

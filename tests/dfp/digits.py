@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pyq8.datasets import dataset
+from pyq8.loaders.datasets import dataset
 
 BATCH = 30
 

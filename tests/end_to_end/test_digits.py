@@ -12,11 +12,11 @@ import onnx
 import pytest
 
 import pyq8
-from pyq8.inference import input_specs
+from pyq8.calibration.observers import OBSERVERS
 from pyq8.loaders import Batch, open_loader
 from pyq8.metrics.sqnr import sqnr
-from pyq8.model import load
-from pyq8.observers import OBSERVERS
+from pyq8.model.file import load
+from pyq8.runtime.inference import input_specs
 
 
 @pytest.fixture(scope="module")

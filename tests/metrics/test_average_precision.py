@@ -12,10 +12,10 @@ from pyq8.detection.boxes import Detections
 from pyq8.detection.detector import Detector
 from pyq8.detection.truth import Objects, Truth
 from pyq8.errors import DataError
+from pyq8.gate.accuracy_demand import estimate
 from pyq8.metrics.average_precision import Map, Map50, MapVoc, MeanAveragePrecision
 from pyq8.metrics.metric import Outputs
 from pyq8.types import Array
-from pyq8.verify.accuracy_demand import estimate
 
 RNG = np.random.default_rng(0)
 IMAGES = 12

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pyq8.errors import DataError, UsageError
+from pyq8.gate.accuracy_demand import choose
 from pyq8.metrics import METRICS
 from pyq8.metrics.metric import Outputs
 from pyq8.verify.accuracy import Tally
-from pyq8.verify.accuracy_demand import choose
 
 
 def outputs(**pairs: object) -> Outputs:

@@ -9,9 +9,9 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from pyq8.model import sha256
+from pyq8.model.file import sha256
 from pyq8.passes import PassResult
-from pyq8.sessions import model_session
+from pyq8.runtime.sessions import model_session
 from pyq8.types import Array, Feeds
 
 RTOL = 1e-5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyq8.model import sha256
+from pyq8.model.file import sha256
 from pyq8.passes import prepare
 from tests.passes.equivalence import assert_same, feeds_of, ops, run
 from tests.passes.test_fold_batchnorm import statistics

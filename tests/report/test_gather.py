@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pyq8.errors import DataError, PlanError
-from pyq8.model import load, save
-from pyq8.plan_read import recover
+from pyq8.model.file import load, save
+from pyq8.plan.read import recover
 from pyq8.report.document import Missing
 from pyq8.report.gather import read_classes
 from pyq8.report.page import render

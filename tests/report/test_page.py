@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from pyq8.halves import HalvesReport, HalvesRow
 from pyq8.metrics.metric import Outputs
 from pyq8.report.document import Document, Missing
 from pyq8.report.page import SECTIONS, render
 from pyq8.report.worst import Watcher
+from pyq8.verify.halves import HalvesReport, HalvesRow
 from tests.report.conftest import Digits
 
 BEYOND = """Array.from(document.querySelectorAll('main, main *:not(svg, svg *)'))

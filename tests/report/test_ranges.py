@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pyq8 import affine
-from pyq8.observers import OBSERVERS
+from pyq8.calibration.observers import OBSERVERS
 from pyq8.report.ranges import compare_ranges
 from pyq8.report.shapes import histogram, place
 from pyq8.types import Plan
-from tests.observers.stats_of import stats_of
+from tests.calibration.observers.stats_of import stats_of
 
 
 def test_what_lies_outside_the_range_is_counted() -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 import pyq8
 from pyq8 import kernels
-from pyq8.model import save
+from pyq8.model.file import save
 from pyq8.report.document import Document, Missing
 from pyq8.report.gather import gather
 from pyq8.report.page import render

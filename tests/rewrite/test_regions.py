@@ -15,7 +15,7 @@ from pyq8.metrics.sqnr import sqnr
 from pyq8.rewrite import rewrite
 from pyq8.rewrite.region import fuse
 from pyq8.rewrite.region.match import obstacle
-from pyq8.sessions import model_session
+from pyq8.runtime.sessions import model_session
 from pyq8.types import INT7, Array, Config, Feeds
 
 from ..small_models import WEIGHTS, Weights, parse, quantized

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pyq8.groups import Group
+from pyq8.bench.noise import Noise
+from pyq8.bench.speed import SpeedReport, SpeedRow
+from pyq8.plan.groups import Group
 from pyq8.tuning import tune
 from pyq8.tuning.latency import Costs
-from pyq8.verify.noise import Noise
-from pyq8.verify.speed import SpeedReport, SpeedRow
 
 FP32_MS, INT8_MS = 10.0, 4.0
 

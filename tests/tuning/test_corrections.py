@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pyq8.groundwork import Groundwork
-from pyq8.groups import find_groups
+from pyq8.plan.groups import find_groups
 from pyq8.trial import own_corrections
 from pyq8.tuning import corrections
 from pyq8.tuning.corrections import Corrections

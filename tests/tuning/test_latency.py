@@ -9,11 +9,11 @@ import pytest
 
 from pyq8.errors import UsageError
 from pyq8.groundwork import Groundwork
-from pyq8.groups import find_groups
+from pyq8.plan.groups import find_groups
+from pyq8.ranking.sensitivity import Sensitivity, SensitivityReport
 from pyq8.tuning import ranking
 from pyq8.tuning.latency import Costs, Latency, find_cap
 from pyq8.tuning.ranking import measure_costs, rank
-from pyq8.verify.sensitivity import Sensitivity, SensitivityReport
 
 
 def latency(base: Groundwork, more_us: float = 100.0) -> Latency:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pyq8.errors import DataError, OutputError
+from pyq8.ranking.sensitivity import Sensitivity, SensitivityReport
 from pyq8.tuning.goal import Trial
 from pyq8.tuning.latency import Costs
 from pyq8.tuning.state import State, load_state
-from pyq8.verify.sensitivity import Sensitivity, SensitivityReport
 
 KEY = {"model": "abc", "set of search images": "def"}
 COSTS = Costs(10.0, 4.0, {"a": 3.5}, {"a": 1.5})

@@ -15,11 +15,11 @@ import pytest
 import pyq8
 from pyq8.errors import DataError, UsageError
 from pyq8.groundwork import Clock, lay_groundwork
-from pyq8.groups import find_groups
-from pyq8.inference import input_specs
 from pyq8.loaders import open_loader
-from pyq8.model import load
-from pyq8.provenance import remembered_reasons
+from pyq8.model.file import load
+from pyq8.model.provenance import remembered_reasons
+from pyq8.plan.groups import find_groups
+from pyq8.runtime.inference import input_specs
 from pyq8.tuning.corrections import Corrections
 from pyq8.tuning.exam import Exam
 from pyq8.tuning.notebook import Step

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyq8.errors import WorkerError
-from pyq8.model import save
+from pyq8.model.file import save
 from pyq8.workers import sources
 from pyq8.workers.sources import KEPT, Source
 from tests.small_models import parse

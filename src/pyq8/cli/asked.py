@@ -36,7 +36,7 @@ def check_asked(context: click.Context) -> str:
         ModelError: there is no such model.
         OutputError: a file could not be written.
     """
-    from pyq8.pixel_input import pixel_input
+    from pyq8.model.pixel_input import pixel_input
     from pyq8.rewrite import REGIONS, check_format
 
     asked = context.params
@@ -128,7 +128,7 @@ def do_asked(context: click.Context, out: str, progress: Progress, executor: Exe
 
 def find_doubts(context: click.Context, result: Result) -> list[str]:
     """What the user should know of a result."""
-    from pyq8.provenance import remembered_preprocess
+    from pyq8.model.provenance import remembered_preprocess
 
     asked, doubts = context.params, []
     used = remembered_preprocess(result.model)

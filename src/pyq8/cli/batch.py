@@ -107,7 +107,7 @@ def quantize_one(arguments: list[str], out: str, progress: Progress, executor: E
         progress: called as images are done.
         executor: see `pyq8.quantize`.
     """
-    from pyq8.environment import model_bytes
+    from pyq8.runtime.environment import model_bytes
 
     model = arguments[-1]
     try:

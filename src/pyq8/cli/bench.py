@@ -53,7 +53,7 @@ def command(
     """
     from tqdm import tqdm
 
-    from pyq8.verify.speed import time_models
+    from pyq8.bench.speed import time_models
 
     batches = _numbers("--batch", batch, ",")
     counts = None if threads is None else _numbers("--threads", threads, ",")

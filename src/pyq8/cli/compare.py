@@ -24,7 +24,7 @@ def command(first: str, second: str, everything: bool, json_file: str | None) ->
     \b
     pyq8 compare monday.json tuesday.json
     """
-    from pyq8.figures import compare
+    from pyq8.report.figures import compare
 
     check_writable(json_file, first, second)
     found = compare(first, second)

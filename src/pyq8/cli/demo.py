@@ -21,9 +21,9 @@ from pyq8.cli.style import verdict as coloured
 def command(output: str | None) -> int:
     """Quantize the embedded network (handwritten digits), prove that it runs in INT8, check and time it."""
     from pyq8 import api, cpu
-    from pyq8.datasets import dataset
+    from pyq8.bench.speed import time_models
     from pyq8.loaders import Preprocess
-    from pyq8.verify.speed import time_models
+    from pyq8.loaders.datasets import dataset
 
     digits = dataset("digits")
     model, images = str(digits / "digits.onnx"), str(digits / "images")

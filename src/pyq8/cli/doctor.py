@@ -26,8 +26,8 @@ def command(seed: int, json_file: str | None) -> None:
     from pyq8.doctor.case import KERNELS
     from pyq8.doctor.examine import ONNXRUNTIME, examine
     from pyq8.doctor.short import advice
-    from pyq8.environment import environment
     from pyq8.errors import KernelError
+    from pyq8.runtime.environment import environment
 
     row = cpu.cpu_class()
     if json_file != "-":

@@ -89,7 +89,7 @@ def _show_kernels(model: str, json_file: str | None) -> dict[str, Any]:
 def _show_layers(
     model: str, data: str, how: list[str], json_file: str | None, options: dict[str, Any]
 ) -> dict[str, Any]:
-    from pyq8.rank import rank_layers
+    from pyq8.ranking.rank import rank_layers
 
     with progress_bars() as progress:
         report = rank_layers(model, data, progress=progress, **options)

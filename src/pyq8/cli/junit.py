@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
-    from pyq8.verify.gate import Verdict
+    from pyq8.gate.gate import Verdict
 
 
 def junit(verdict: Verdict) -> str:

@@ -106,7 +106,7 @@ def command_line(context: click.Context) -> str:
 
 def mib(path: str | Path) -> str:
     """Size of a model."""
-    from pyq8.environment import model_bytes
+    from pyq8.runtime.environment import model_bytes
 
     return f"{model_bytes(path) / 2**20:.1f} MiB"
 
@@ -126,7 +126,7 @@ def _finite(data: Any) -> Any:
 
 def warn_of_saturation(model: str) -> None:
     """One line where weights of an ONNX file saturate on this CPU, and cost time for it."""
-    from pyq8.unsaturated import cost, cpu_saturates, unsaturated
+    from pyq8.runtime.unsaturated import cost, cpu_saturates, unsaturated
 
     if cpu_saturates() and model.endswith(".onnx"):
         import onnx_ir as ir

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyq8.errors import OutputError
 
 if TYPE_CHECKING:
-    from pyq8.verify.gate import Verdict
+    from pyq8.gate.gate import Verdict
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 """GitHub Actions sets it to the file that it shows; pyq8 appends to it where it is set."""

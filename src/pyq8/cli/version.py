@@ -8,7 +8,7 @@ import platform
 def describe() -> str:
     """pyq8 and what it uses, the CPU, and which integer instructions and kernels it has; one line each."""
     from pyq8 import cpu, kernels
-    from pyq8.environment import environment
+    from pyq8.runtime.environment import environment
 
     versions = environment()["versions"]
     others = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "pyq8")

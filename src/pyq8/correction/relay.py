@@ -16,7 +16,7 @@ import numpy as np
 from pyq8 import affine
 from pyq8.files import scratch
 from pyq8.graph_edit import behind, reads
-from pyq8.inference import between
+from pyq8.runtime.inference import between
 from pyq8.types import Array, Feeds, Plan, QParams
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Relay:
             wanted: names of tensors.
             left: the nodes whose inputs this pass or a later one wants, and that are not final.
         """
-        from pyq8.sessions import model_session, run
+        from pyq8.runtime.sessions import model_session, run
 
         cut, held = self._cut(left), self._held
         codes = _computed_in_int8(self._model, plan)

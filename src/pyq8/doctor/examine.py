@@ -76,7 +76,7 @@ def examine_cases(kernel: str, cases: Sequence[Case], runtime: str) -> Examined:
     import onnx_ir as ir
 
     from pyq8.rewrite.region.fuse import fuse
-    from pyq8.sessions import model_session, run
+    from pyq8.runtime.sessions import model_session, run
 
     model = ir.from_proto(_model(cases))
     kept = list(range(len(cases)))

@@ -28,7 +28,7 @@ def prepare(model: ir.Model) -> Prepared:
     """An equal model that is easier to quantize: same outputs within 1e-5 relative.
 
     Args:
-        model: as `pyq8.model.load` returns it; not changed.
+        model: as `pyq8.model.file.load` returns it; not changed.
     """
     from onnx_ir.passes import common
 

@@ -95,7 +95,7 @@ def _evaluate(model: ir.Model, nodes: list[ir.Node], outputs: list[ir.Value]) ->
     """The values of `outputs`; None for all that ONNX Runtime cannot compute, or that are no tensors."""
     import onnx
 
-    from pyq8.sessions import session
+    from pyq8.runtime.sessions import session
 
     nothing: list[Array | None] = [None] * len(outputs)
     if not outputs or sum(_input_bytes(node) for node in nodes) > MOST_BYTES:

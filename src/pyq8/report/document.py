@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyq8.halves import HalvesReport
+from pyq8.bench.speed_report import SpeedReport
+from pyq8.gate.gate import Verdict
 from pyq8.passes import PassResult
 from pyq8.report.network import Network
 from pyq8.report.ranges import TensorRange
 from pyq8.report.weights import WeightRange
 from pyq8.report.worst import Worst
 from pyq8.verify.accuracy import AccuracyRow
-from pyq8.verify.gate import Verdict
+from pyq8.verify.halves import HalvesReport
 from pyq8.verify.layers import LayerReport
-from pyq8.verify.speed_report import SpeedReport
 
 
 @dataclass(frozen=True)

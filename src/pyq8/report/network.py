@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from pyq8.bench.comparison import Comparison
 from pyq8.report.lanes import Row, lay_out
 from pyq8.report.steps import find_steps
-from pyq8.verify.comparison import Comparison
-from pyq8.verify.executed import with_names
+from pyq8.runtime.executed import with_names
 from pyq8.verify.kernels import KernelReport, KernelRow
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyq8.bench.comparison import Comparison
 from pyq8.errors import UsageError
 from pyq8.report import shapes
 from pyq8.report.document import Document, Missing
 from pyq8.report.network import MARKED, is_folded
-from pyq8.verify.comparison import Comparison
 from pyq8.verify.kernels import KernelRow
 
 HEADLINES = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyq8.observers import OBSERVERS
+from pyq8.calibration.observers import OBSERVERS
 from pyq8.stats import Histogram, TensorStats
 from pyq8.types import UINT8, Plan
 

@@ -6,9 +6,9 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyq8.fallback import REGION
 from pyq8.graph_edit import reads
 from pyq8.rewrite.region.spec import TO_FLOAT, Kind, Layer, Tensor
+from pyq8.runtime.fallback import REGION
 
 if TYPE_CHECKING:
     import onnx_ir as ir

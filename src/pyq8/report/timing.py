@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyq8.bench.speed import SpeedReport, time_models
 from pyq8.groundwork import Progress
-from pyq8.inference import input_specs, intake, single
 from pyq8.loaders import Loader
-from pyq8.model import load
+from pyq8.model.file import load
 from pyq8.report.document import Missing
 from pyq8.report.some import first_feeds
+from pyq8.runtime.inference import input_specs, intake, single
 from pyq8.verify.accuracy import image_size
-from pyq8.verify.speed import SpeedReport, time_models
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Timing:
-    """How the models are timed: see `pyq8.verify.speed.time_models`; 0 rounds: not at all."""
+    """How the models are timed: see `pyq8.bench.speed.time_models`; 0 rounds: not at all."""
 
     rounds: int = 6
     seconds: float = 0.5

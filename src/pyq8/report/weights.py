@@ -9,8 +9,8 @@ import numpy as np
 
 from pyq8.graph_edit import constant
 from pyq8.ops import find_rule
+from pyq8.ranking.weight_use import DEAD
 from pyq8.types import Plan
-from pyq8.verify.weight_use import DEAD
 
 if TYPE_CHECKING:
     import onnx_ir as ir

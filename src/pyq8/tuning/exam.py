@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
-from pyq8.environment import BatchDigest
-from pyq8.inference import intake
+from pyq8.gate.accuracy_demand import choose
 from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs
+from pyq8.runtime.environment import BatchDigest
+from pyq8.runtime.inference import intake
 from pyq8.tuning.tape import Frame, Tape
 from pyq8.types import Array
 from pyq8.verify.accuracy import Tally, image_size
-from pyq8.verify.accuracy_demand import choose
 from pyq8.workers.runs import pieces, run_models
 
 if TYPE_CHECKING:

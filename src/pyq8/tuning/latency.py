@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyq8.errors import UsageError
-from pyq8.groups import Group
 from pyq8.ops.by_cost import make_network
 from pyq8.ops.placement import place
+from pyq8.plan.groups import Group
 from pyq8.tuning.goal import Floats
 from pyq8.types import Plan
 

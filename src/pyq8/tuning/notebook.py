@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyq8.groundwork import Groundwork, Progress, step
-from pyq8.groups import Group
-from pyq8.model import save
-from pyq8.provenance import remembered_reasons
+from pyq8.model.file import save
+from pyq8.model.provenance import remembered_reasons
+from pyq8.plan.groups import Group
+from pyq8.ranking.sensitivity import SensitivityReport
 from pyq8.rewrite import twin
 from pyq8.tuning.corrections import Corrections
 from pyq8.tuning.exam import Exam
@@ -23,7 +24,6 @@ from pyq8.tuning.state import State
 from pyq8.types import Plan
 from pyq8.verify.kernels import check_float, find_kernels
 from pyq8.verify.report import make_report
-from pyq8.verify.sensitivity import SensitivityReport
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -7,17 +7,17 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pyq8.bench.group_times import time_groups
+from pyq8.bench.speed import SpeedReport, time_models
 from pyq8.groundwork import Groundwork, Progress, step
-from pyq8.groups import Group
-from pyq8.inference import intake, single
-from pyq8.model import save
+from pyq8.model.file import save
+from pyq8.plan.groups import Group
+from pyq8.ranking.sensitivity import SensitivityReport, measure_sensitivity
+from pyq8.runtime.inference import intake, single
 from pyq8.trial import own_corrections, trial
 from pyq8.tuning.corrections import few
 from pyq8.tuning.goal import Estimate
 from pyq8.tuning.latency import Costs
-from pyq8.verify.group_times import time_groups
-from pyq8.verify.sensitivity import SensitivityReport, measure_sensitivity
-from pyq8.verify.speed import SpeedReport, time_models
 
 SECONDS = 0.3
 """How long a model runs in a round."""

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pyq8._version import __version__
+from pyq8.bench.speed import SpeedReport
+from pyq8.gate.gate import EXIT_CODES, Verdict
+from pyq8.ranking.sensitivity import SensitivityReport
 from pyq8.tuning.goal import Goal, Trial, column_name
 from pyq8.tuning.latency import Costs
-from pyq8.verify.gate import EXIT_CODES, Verdict
-from pyq8.verify.sensitivity import SensitivityReport
-from pyq8.verify.speed import SpeedReport
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pyq8.errors import DataError
 from pyq8.files import write_text
+from pyq8.ranking.sensitivity import SensitivityReport
 from pyq8.tuning.goal import Trial
 from pyq8.tuning.latency import Costs
-from pyq8.verify.sensitivity import SensitivityReport
 
 KIND, SCHEMA = "pyq8 tune state", 1
 

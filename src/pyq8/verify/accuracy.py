@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyq8.errors import DataError, ModelError, UsageError
-from pyq8.inference import intake
 from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs, OutputsMetric, is_real
 from pyq8.metrics.topk import check_labels
+from pyq8.runtime.inference import intake
 from pyq8.types import Array, Feeds
 from pyq8.workers.runs import pieces, run_models
 

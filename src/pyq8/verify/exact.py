@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyq8.errors import ModelError
-from pyq8.inference import intake, single, with_seeds
 from pyq8.loaders import Batch
+from pyq8.runtime.inference import intake, single, with_seeds
 from pyq8.workers.runs import run_images
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check_exact(original: ir.Model, prepared: ir.Model, batch: Batch) -> None:
     Raises:
         ModelError: an output of numbers differs by more than EXACT of its largest value.
     """
-    from pyq8.sessions import model_session
+    from pyq8.runtime.sessions import model_session
 
     names = [v.name or "" for v in original.graph.outputs]
     inputs = {v.name for v in original.graph.inputs}

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pyq8 import cpu
 from pyq8.errors import ModelError
-from pyq8.fallback import REGION
 from pyq8.graph_edit import OUTSIDE
 from pyq8.ops.fast_path import missed_condition
-from pyq8.verify.executed import find_executed, with_names
+from pyq8.runtime.executed import find_executed, with_names
+from pyq8.runtime.fallback import REGION
 
 if TYPE_CHECKING:
     import onnx
@@ -126,7 +126,7 @@ def load_kernels(
     """
     import onnx
 
-    from pyq8.sessions import model_session
+    from pyq8.runtime.sessions import model_session
 
     model = with_names(model)
     with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:

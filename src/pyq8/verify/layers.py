@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pyq8 import affine
-from pyq8.inference import intake, single, with_outputs, with_seeds
 from pyq8.loaders import Batch
 from pyq8.metrics.metric import Outputs
 from pyq8.metrics.sqnr import decibel
 from pyq8.ops import SameAs, find_rule
+from pyq8.runtime.inference import intake, single, with_outputs, with_seeds
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport, Tally, image_size, plain_row
 from pyq8.verify.proof import Proof, run_file
@@ -84,7 +84,7 @@ def compare(
     """
     import onnx_ir as ir
 
-    from pyq8.sessions import model_session
+    from pyq8.runtime.sessions import model_session
 
     computed = {v.name: n.name or "" for n in prepared.graph if not _moves(n) for v in n.outputs}
     integers = {v.name for n in quantized.graph for v in n.outputs if v.dtype == ir.DataType.UINT8}

@@ -22,7 +22,7 @@ import numpy as np
 from pyq8.errors import ModelError
 from pyq8.graph_edit import RANDOM, behind
 from pyq8.metrics.sqnr import decibel
-from pyq8.sessions import run
+from pyq8.runtime.sessions import run
 from pyq8.types import Array, Feeds
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from pyq8.environment import environment
 from pyq8.errors import UsageError, WorkerError
+from pyq8.runtime.environment import environment
 from pyq8.workers.sources import Source
 
 TIMEOUT = 10.0

@@ -64,7 +64,7 @@ class Source:
             _sessions.pop(self.path, None)
 
     def _open(self) -> onnxruntime.InferenceSession:
-        from pyq8.sessions import session
+        from pyq8.runtime.sessions import session
 
         if self.content is None:
             if not Path(self.path).is_file():

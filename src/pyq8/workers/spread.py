@@ -16,7 +16,7 @@ import numpy as np
 
 from pyq8 import cpu
 from pyq8.errors import WorkerError
-from pyq8.model import save
+from pyq8.model.file import save
 from pyq8.workers.cluster import is_dask, is_lost, send
 from pyq8.workers.processes import Workers
 from pyq8.workers.sources import Source
@@ -97,7 +97,7 @@ def _on_threads(
     stack: ExitStack, models: Sequence[ir.Model], task: Callable[[Sessions, S], R]
 ) -> Callable[[list[S]], Future[R]]:
     """Threads that share the sessions of this process."""
-    from pyq8.sessions import model_session
+    from pyq8.runtime.sessions import model_session
 
     sessions = [model_session(model, threads=1, spin=False) for model in models]
     pool = stack.enter_context(ThreadPoolExecutor(_side()))

@@ -18,7 +18,7 @@ from pyq8 import kernels
 from pyq8.errors import ModelError
 from pyq8.kernels.region_record import record, recorded
 from pyq8.rewrite import rewrite
-from pyq8.sessions import session
+from pyq8.runtime.sessions import session
 from tests.small_models import WEIGHTS, parse, quantized
 
 pytestmark = pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")

@@ -14,7 +14,7 @@ import pytest
 from pyq8 import kernels
 from pyq8.kernels import library
 from pyq8.rewrite import rewrite
-from pyq8.sessions import session
+from pyq8.runtime.sessions import session
 from tests.small_models import WEIGHTS, parse, quantized
 
 COMPILER = shutil.which("cc")

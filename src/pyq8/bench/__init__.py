@@ -1,0 +1,1 @@
+"""The stopwatch, and all that times or profiles a model."""

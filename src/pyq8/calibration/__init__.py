@@ -1,0 +1,1 @@
+"""Statistics of tensors, from one run over the images."""

@@ -1,0 +1,1 @@
+"""What is demanded of a quantized model, how sure the figures are, and the verdict."""

@@ -1,8 +1,0 @@
-"""Observers: how the range of a tensor is chosen from its statistics. One file each."""
-
-from pyq8.observers import kl, minmax, mse, percentile
-from pyq8.observers.observer import OBSERVERS, Observer, observer
-
-__all__ = ["OBSERVERS", "Observer", "observer"]
-
-_BUILT_IN = (kl, minmax, mse, percentile)

@@ -1,0 +1,1 @@
+"""Which layers lose most, and why."""

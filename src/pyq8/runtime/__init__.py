@@ -1,0 +1,1 @@
+"""ONNX Runtime: sessions, running a model on images, what was really executed."""
