@@ -165,7 +165,7 @@ def run(model: ir.Model, *passes: Any) -> int:
     """Run passes of pyq8 in place; how many nodes they rewrote."""
     from onnx_ir.passes import common
 
-    from pyq8.passes.shapes import infer_shapes
+    from pyq8.model.shapes import infer_shapes
 
     changed = 0
     for module in passes:

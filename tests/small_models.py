@@ -19,7 +19,7 @@ from onnx import numpy_helper
 from pyq8.calibration.calibrate import calibrate
 from pyq8.metrics.sqnr import sqnr
 from pyq8.model.file import load
-from pyq8.passes.shapes import infer_shapes
+from pyq8.model.shapes import infer_shapes
 from pyq8.plan.make import make_plan
 from pyq8.rewrite import rewrite
 from pyq8.runtime.sessions import model_session

@@ -17,7 +17,6 @@ from pyq8.gate.accuracy_demand import check_limits, choose, estimate, exactly, j
 from pyq8.gate.baseline import Baseline, read_baseline
 from pyq8.gate.demand import Limits
 from pyq8.gate.gate import Verdict, doubts, judge_kernels, judge_speed
-from pyq8.gate.judged import OF_BOXES, picks_boxes
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
 from pyq8.loaders import Preprocess, open_loader
 from pyq8.metrics import Metric
@@ -25,15 +24,16 @@ from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
 from pyq8.metrics.metric import Outputs
 from pyq8.model.file import load
+from pyq8.model.intake import input_specs
 from pyq8.model.pixel_input import pixel_input, same_input
 from pyq8.model.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
 from pyq8.rewrite import twin
 from pyq8.runtime.environment import BatchDigest, environment, file_sha256
-from pyq8.runtime.inference import input_specs
 from pyq8.types import INT8, PAIRED, Config, Feeds, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
 from pyq8.verify.halves import compare_halves
+from pyq8.verify.judged import OF_BOXES, picks_boxes
 from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.report import Report, make_report
 

@@ -20,6 +20,7 @@ from pyq8.errors import ModelError, UsageError
 from pyq8.loaders import Batch, Loader, Preprocess, open_loader
 from pyq8.model.batch_axis import remember
 from pyq8.model.file import load
+from pyq8.model.intake import input_specs, intake, single
 from pyq8.model.pixel_input import PixelInput, take_pixels
 from pyq8.model.provenance import provenance
 from pyq8.ops.by_cost import PLACEMENTS
@@ -27,7 +28,6 @@ from pyq8.ops.placement import place, why_none
 from pyq8.passes import PassResult, prepare
 from pyq8.plan.make import make_plan
 from pyq8.rewrite import check_format, rewrite
-from pyq8.runtime.inference import input_specs, intake, single
 from pyq8.stats import Calibration
 from pyq8.types import Config, Feeds, Plan
 from pyq8.verify.exact import check_exact

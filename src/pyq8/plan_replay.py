@@ -12,6 +12,7 @@ from pyq8.errors import DataError, PlanError, UsageError
 from pyq8.groundwork import VERIFIED, Clock, Progress, step
 from pyq8.loaders import PRESETS, Batch, Preprocess, open_loader
 from pyq8.model.file import load
+from pyq8.model.intake import input_specs
 from pyq8.model.pixel_input import remembered_pixels, take_pixels
 from pyq8.model.provenance import VERSION, of_plan, remembered_preprocess
 from pyq8.passes import prepare
@@ -20,7 +21,6 @@ from pyq8.plan.fit import fit_plan, scale_channels
 from pyq8.plan.make import keep_float
 from pyq8.result import Result
 from pyq8.rewrite import FORMATS, check_format, rewrite, twin
-from pyq8.runtime.inference import input_specs
 from pyq8.stats import Calibration, Half
 from pyq8.types import INT8, PAIRED, Config
 from pyq8.verify.exact import check_exact

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyq8._version import __version__
 from pyq8.errors import UsageError
+from pyq8.model.fallback import FALLBACK
 from pyq8.model.file import save, sha256
 from pyq8.model.provenance import of_plan
 from pyq8.passes import PassResult
 from pyq8.plan.file import PlanFile
 from pyq8.rewrite import REGIONS, rewrite
-from pyq8.runtime.fallback import FALLBACK
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
 from pyq8.verify.report import Report

@@ -9,8 +9,8 @@ import pytest
 from pyq8 import affine
 from pyq8.correction.relay import Relay
 from pyq8.errors import OutputError
+from pyq8.model.parts import outputs_only
 from pyq8.rewrite import rewrite
-from pyq8.runtime.inference import outputs_only
 from pyq8.types import Plan
 
 from ..small_models import Case, Weights, between, quantized, run

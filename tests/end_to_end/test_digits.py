@@ -16,7 +16,7 @@ from pyq8.calibration.observers import OBSERVERS
 from pyq8.loaders import Batch, open_loader
 from pyq8.metrics.sqnr import sqnr
 from pyq8.model.file import load
-from pyq8.runtime.inference import input_specs
+from pyq8.model.intake import input_specs
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pyq8
 from pyq8 import cpu
 from pyq8.loaders import Preprocess, open_loader
 from pyq8.model.file import load
-from pyq8.runtime.inference import input_specs
+from pyq8.model.intake import input_specs
 
 pytestmark = pytest.mark.cpu
 IMAGES = 4  # an emulated CPU takes a third of a second for each

@@ -14,7 +14,7 @@ from pyq8.errors import DataError
 from pyq8.loaders import open_loader
 from pyq8.metrics.sqnr import sqnr
 from pyq8.model.batch_axis import find_whole, is_whole, mark_whole
-from pyq8.runtime.inference import Intake, input_specs, intake, single
+from pyq8.model.intake import Intake, input_specs, intake, single
 from pyq8.types import Array, Feeds
 from tests.cli.run import run as pyq8_command
 from tests.small_models import parse

@@ -15,8 +15,8 @@ from pyq8.loaders import PRESETS, Preprocess
 from pyq8.loaders.datasets import dataset
 from pyq8.loaders.pixels import to_input
 from pyq8.model.file import load
+from pyq8.model.intake import input_specs
 from pyq8.model.pixel_input import COLORS, LAYOUTS, PixelInput, remembered_pixels, take_pixels
-from pyq8.runtime.inference import input_specs
 from pyq8.runtime.sessions import model_session
 from tests.cli.run import run
 from tests.small_models import parse

@@ -7,8 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from pyq8.metrics.sqnr import sqnr
+from pyq8.model.shapes import infer_shapes
 from pyq8.passes import fold_pixels
-from pyq8.passes.shapes import infer_shapes
 from tests.passes.equivalence import apply, ops, refusal
 from tests.small_models import FORMATS, Weights, parse, quantized
 

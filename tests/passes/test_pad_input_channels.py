@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pyq8.model.shapes import infer_shapes
 from pyq8.passes import pad_input_channels
-from pyq8.passes.shapes import infer_shapes
 from tests.passes.equivalence import apply, ops, refusal
 from tests.small_models import FORMATS, Weights, parse, quantized
 

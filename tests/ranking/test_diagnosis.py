@@ -11,13 +11,13 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from pyq8.gate.judged import Judge, judged_model
 from pyq8.metrics.sqnr import sqnr
 from pyq8.plan.groups import find_groups
 from pyq8.ranking.diagnosis import Diagnosis, diagnose
 from pyq8.ranking.rounded import round_tensors, round_weights
 from pyq8.trial import trial
 from pyq8.types import Plan, QParams
+from pyq8.verify.judged import Judge, judged_model
 from tests.small_models import Case, Weights, between, parse, quantized, run
 
 BODY = "[r] c = Relu(a) [one] d = Conv(c, w, c1) [q] e = Relu(d) [sum] f = Add(e, c) [two] b = Conv(f, v)"

@@ -9,11 +9,11 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from pyq8.gate.judged import Judge, judged_model
 from pyq8.metrics.sqnr import sqnr
 from pyq8.ranking.sensitivity import SensitivityReport, measure_sensitivity, to_decibel
 from pyq8.trial import trial
 from pyq8.types import Feeds, QParams
+from pyq8.verify.judged import Judge, judged_model
 from tests.small_models import Case, Weights, between, parse, quantized, run
 
 BODY = "[r] c = Relu(a) [bad] d = Conv(c, w) [q] e = Relu(d) [fine] b = Conv(e, v)"

@@ -15,7 +15,7 @@ from pyq8.loaders import Loader, open_loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.user import UserMetric
 from pyq8.model.file import save
-from pyq8.runtime.inference import input_specs
+from pyq8.model.intake import input_specs
 from pyq8.tuning.exam import Exam, loss_of
 from pyq8.tuning.tape import Tape
 from tests.tuning.spread_net import SpreadNet

@@ -17,9 +17,9 @@ from pyq8.errors import DataError, UsageError
 from pyq8.groundwork import Clock, lay_groundwork
 from pyq8.loaders import open_loader
 from pyq8.model.file import load
+from pyq8.model.intake import input_specs
 from pyq8.model.provenance import remembered_reasons
 from pyq8.plan.groups import find_groups
-from pyq8.runtime.inference import input_specs
 from pyq8.tuning.corrections import Corrections
 from pyq8.tuning.exam import Exam
 from pyq8.tuning.notebook import Step

@@ -65,7 +65,7 @@ def test_a_broken_layer_is_the_first_row() -> None:
 
 
 def test_looking_at_the_tensors_leaves_the_int8_kernels_in_place() -> None:
-    from pyq8.runtime.inference import with_outputs
+    from pyq8.model.parts import with_outputs
 
     case = many()
 

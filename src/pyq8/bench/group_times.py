@@ -12,8 +12,8 @@ import numpy as np
 from pyq8 import cpu
 from pyq8.bench.profile import profile_model
 from pyq8.model.file import save
+from pyq8.model.intake import intake, single
 from pyq8.plan.groups import Group
-from pyq8.runtime.inference import intake, single
 from pyq8.types import Feeds
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ import numpy as np
 from pyq8.calibration.observers import OBSERVERS
 from pyq8.calibration.observers.collect import Collector
 from pyq8.errors import DataError
+from pyq8.model.intake import intake, single
+from pyq8.model.parts import with_outputs
 from pyq8.ops import Fixed, find_rule
 from pyq8.ops.placement import Placement, place
 from pyq8.runtime.environment import DataDigest
-from pyq8.runtime.inference import intake, single, with_outputs
 from pyq8.runtime.sessions import run
 from pyq8.stats import Calibration, Half
 from pyq8.types import Config, Feeds

@@ -181,7 +181,7 @@ def command(
 
 def say_usual(asked: str | None, verdict: Verdict) -> None:
     """By what a detector is judged where nobody said."""
-    from pyq8.gate.judged import OF_BOXES
+    from pyq8.verify.judged import OF_BOXES
 
     if asked is None and verdict.record["metric"] == OF_BOXES[0]:
         say("judged by --metric map50 --truth fp32: SQNR of boxes behind NMS compares boxes in another order")

@@ -19,8 +19,8 @@ ENOUGH = 16
 
 def show(result: Result, model: str, calib: str | None, out: str, plan: str | None = None) -> None:
     """Ten lines that say what happened; without those of accuracy where there were no images."""
-    from pyq8.gate.judged import OF_BOXES, picks_boxes
-    from pyq8.runtime.inference import intake
+    from pyq8.model.intake import intake
+    from pyq8.verify.judged import OF_BOXES, picks_boxes
 
     boxes = picks_boxes(result.prepared)
     kernels, layers, accuracy = result.report.kernels, result.report.layers, result.report.accuracy

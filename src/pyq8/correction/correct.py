@@ -24,8 +24,8 @@ from pyq8.correction.moments import InputMoments
 from pyq8.correction.relay import CarryOut, Relay
 from pyq8.correction.rounding import round_rows
 from pyq8.graph_edit import behind, constant
+from pyq8.model.parts import outputs_only
 from pyq8.ops import find_rule
-from pyq8.runtime.inference import outputs_only
 from pyq8.types import PAIRED, Array, Feeds, Plan
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from pyq8.correction.channels import find_bundles, is_depthwise
 from pyq8.graph_edit import constant, static_int
-from pyq8.runtime.inference import outputs_only
+from pyq8.model.parts import outputs_only
 from pyq8.runtime.sessions import run
 from pyq8.types import Array, Feeds
 from pyq8.workers.spread import Sessions, spread

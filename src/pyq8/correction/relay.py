@@ -16,7 +16,7 @@ import numpy as np
 from pyq8 import affine
 from pyq8.files import scratch
 from pyq8.graph_edit import behind, reads
-from pyq8.runtime.inference import between
+from pyq8.model.parts import between
 from pyq8.types import Array, Feeds, Plan, QParams
 
 if TYPE_CHECKING:

@@ -130,8 +130,8 @@ def _in_front_of_convolutions(model: ir.Model, names: Iterable[str]) -> dict[str
 
 def _infer(model: ir.Model, names: Iterable[str]) -> dict[str, ir.Shape]:
     """Name -> shape of tensors of which nothing but the inputs' shapes is believed."""
-    from pyq8.passes.shapes import infer_shapes
-    from pyq8.runtime.inference import between
+    from pyq8.model.parts import between
+    from pyq8.model.shapes import infer_shapes
 
     shapes = {v.name or "": _named(v) for v in model.graph.inputs if v.shape is not None}
     computed = [name for name in names if name not in shapes]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pyq8.errors import ModelError, OutputError, Pyq8Error, UsageError
 from pyq8.model.batch_axis import mark_whole
 from pyq8.model.checks import check_convolutions, check_float, check_tensor, check_whole, locate
+from pyq8.model.fallback import check_kernels
 from pyq8.model.opset import MIN_OPSET, default_opset, has_other_opsets, raise_opset
-from pyq8.runtime.fallback import check_kernels
 
 if TYPE_CHECKING:
     import onnx

@@ -15,7 +15,7 @@ import numpy as np
 
 from pyq8.errors import UsageError
 from pyq8.loaders import PRESETS, Preprocess
-from pyq8.runtime.inference import input_specs
+from pyq8.model.intake import input_specs
 
 if TYPE_CHECKING:
     import onnx_ir as ir

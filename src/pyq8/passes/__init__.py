@@ -33,6 +33,7 @@ def prepare(model: ir.Model) -> Prepared:
     from onnx_ir.passes import common
 
     from pyq8.fresh_names import owners, rename_new
+    from pyq8.model.shapes import infer_shapes
     from pyq8.passes import (
         average_pool_to_conv,
         batchnorm_to_conv,
@@ -54,7 +55,6 @@ def prepare(model: ir.Model) -> Prepared:
         widen_groups,
         write_axes,
     )
-    from pyq8.passes.shapes import infer_shapes
 
     ordered = (
         split_fused_conv,  # before all that looks for convolutions

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pyq8.gate.judged import Judge
 from pyq8.graph_edit import constant
 from pyq8.ops import SameAs, find_rule
 from pyq8.plan.groups import Group
@@ -14,6 +13,7 @@ from pyq8.ranking.ranges import RangeUse, watch_ranges
 from pyq8.ranking.rounded import round_tensors, round_weights, rounded_weight
 from pyq8.ranking.weight_use import ChannelUse, worst_channel
 from pyq8.types import Feeds, Plan
+from pyq8.verify.judged import Judge
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -73,7 +73,7 @@ def diagnose(
     """Group -> why it loses: three FP32 models a group.
 
     Args:
-        model: FP32, see `pyq8.gate.judged.judged_model`.
+        model: FP32, see `pyq8.verify.judged.judged_model`.
         plan: its scales.
         groups: the ones to look at.
         batches: {input: array [N, ...]}.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyq8 import affine
-from pyq8.runtime.inference import intake, single, with_outputs
+from pyq8.model.intake import intake, single
+from pyq8.model.parts import with_outputs
 from pyq8.types import Array, Feeds, Plan, QParams
 
 if TYPE_CHECKING:

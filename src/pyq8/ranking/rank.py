@@ -10,7 +10,6 @@ from typing import Any
 from pyq8.api import weight_type
 from pyq8.bench.group_times import time_groups
 from pyq8.errors import UsageError
-from pyq8.gate.judged import Judge, judged_model
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
 from pyq8.loaders import Preprocess
 from pyq8.plan.groups import find_groups
@@ -18,6 +17,7 @@ from pyq8.ranking.diagnosis import diagnose
 from pyq8.ranking.sensitivity import SensitivityReport, measure_sensitivity
 from pyq8.trial import own_corrections, trial
 from pyq8.types import Config
+from pyq8.verify.judged import Judge, judged_model
 
 EXPLAINED = 10
 """Of the worst layers it is said why."""

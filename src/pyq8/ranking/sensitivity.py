@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pyq8.gate.judged import Judge, judged_model
 from pyq8.metrics.sqnr import decibel
 from pyq8.plan.groups import find_groups
 from pyq8.ranking.diagnosis import Diagnosis
 from pyq8.types import Feeds, Plan
+from pyq8.verify.judged import Judge, judged_model
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -14,12 +14,12 @@ from pyq8.detection.description import read_detector
 from pyq8.errors import DataError, UsageError
 from pyq8.gate.accuracy_demand import DEFAULT_MAX_DROP, DEFAULT_MINIMUM
 from pyq8.gate.gate import Verdict
-from pyq8.gate.judged import picks_boxes
 from pyq8.groundwork import Progress
 from pyq8.loaders import Preprocess, open_loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.find import find_metric
 from pyq8.model.file import load
+from pyq8.model.intake import input_specs
 from pyq8.model.pixel_input import same_input
 from pyq8.model.provenance import FACTORS, FLOAT_NODES, remembered_preprocess
 from pyq8.report.document import Document, Missing
@@ -31,7 +31,7 @@ from pyq8.report.weights import find_weights
 from pyq8.report.worst import Watcher
 from pyq8.result import Result
 from pyq8.runtime.environment import model_bytes
-from pyq8.runtime.inference import input_specs
+from pyq8.verify.judged import picks_boxes
 
 if TYPE_CHECKING:
     import onnx_ir as ir

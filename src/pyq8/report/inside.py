@@ -11,6 +11,7 @@ from pyq8.calibration.observers import OBSERVERS
 from pyq8.errors import PlanError
 from pyq8.groundwork import VERIFIED, Progress, step
 from pyq8.loaders import Loader
+from pyq8.model.fallback import FALLBACK, REGION, find_fallback
 from pyq8.model.file import load
 from pyq8.passes import PassResult
 from pyq8.plan.read import recover
@@ -18,7 +19,6 @@ from pyq8.report.document import Missing
 from pyq8.report.some import first, first_feeds
 from pyq8.result import Result
 from pyq8.rewrite import twin
-from pyq8.runtime.fallback import FALLBACK, REGION, find_fallback
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
 from pyq8.verify.layers import LayerReport, compare

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyq8.graph_edit import reads
+from pyq8.model.fallback import REGION
 from pyq8.rewrite.region.spec import TO_FLOAT, Kind, Layer, Tensor
-from pyq8.runtime.fallback import REGION
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pyq8 import cpu
 from pyq8.errors import ModelError, OutputError
-from pyq8.runtime.fallback import find_fallback, needs, refusal
+from pyq8.model.fallback import find_fallback, needs, refusal
 
 if TYPE_CHECKING:
     import onnx_ir

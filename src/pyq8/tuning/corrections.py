@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pyq8.gate.judged import Judge, judged_model
 from pyq8.groundwork import Groundwork
 from pyq8.plan.make import keep_float
 from pyq8.rewrite import rewrite
 from pyq8.trial import own_corrections
 from pyq8.types import Feeds, Plan
+from pyq8.verify.judged import Judge, judged_model
 
 if TYPE_CHECKING:
     import onnx_ir as ir

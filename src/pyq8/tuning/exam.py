@@ -11,8 +11,8 @@ from pyq8.gate.accuracy_demand import choose
 from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs
+from pyq8.model.intake import intake
 from pyq8.runtime.environment import BatchDigest
-from pyq8.runtime.inference import intake
 from pyq8.tuning.tape import Frame, Tape
 from pyq8.types import Array
 from pyq8.verify.accuracy import Tally, image_size

@@ -11,9 +11,9 @@ from pyq8.bench.group_times import time_groups
 from pyq8.bench.speed import SpeedReport, time_models
 from pyq8.groundwork import Groundwork, Progress, step
 from pyq8.model.file import save
+from pyq8.model.intake import intake, single
 from pyq8.plan.groups import Group
 from pyq8.ranking.sensitivity import SensitivityReport, measure_sensitivity
-from pyq8.runtime.inference import intake, single
 from pyq8.trial import own_corrections, trial
 from pyq8.tuning.corrections import few
 from pyq8.tuning.goal import Estimate

@@ -16,7 +16,6 @@ from pyq8.detection.detector import Detector
 from pyq8.errors import UsageError
 from pyq8.gate.accuracy_demand import check_limits
 from pyq8.gate.demand import Limits
-from pyq8.gate.judged import OF_BOXES, picks_boxes
 from pyq8.groundwork import Clock, Groundwork, Progress, lay_groundwork, step
 from pyq8.loaders import Preprocess, open_loader
 from pyq8.metrics import Metric
@@ -24,10 +23,10 @@ from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
 from pyq8.metrics.user import UserMetric
 from pyq8.model.file import save
+from pyq8.model.intake import input_specs
 from pyq8.model.pixel_input import pixel_input
 from pyq8.plan.groups import find_groups
 from pyq8.runtime.environment import environment
-from pyq8.runtime.inference import input_specs
 from pyq8.tuning.exam import Exam
 from pyq8.tuning.goal import Goal, Trial, front, thin
 from pyq8.tuning.images import divide
@@ -38,6 +37,7 @@ from pyq8.tuning.result import Tuning
 from pyq8.tuning.state import State, load_state
 from pyq8.tuning.tape import Tape
 from pyq8.types import Config
+from pyq8.verify.judged import OF_BOXES, picks_boxes
 
 TIMED = 6
 """Models of the front that are timed at most."""

@@ -14,7 +14,7 @@ from pyq8.loaders import Batch, Loader
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.metric import Outputs, OutputsMetric, is_real
 from pyq8.metrics.topk import check_labels
-from pyq8.runtime.inference import intake
+from pyq8.model.intake import intake
 from pyq8.types import Array, Feeds
 from pyq8.workers.runs import pieces, run_models
 

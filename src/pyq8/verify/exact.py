@@ -8,7 +8,8 @@ import numpy as np
 
 from pyq8.errors import ModelError
 from pyq8.loaders import Batch
-from pyq8.runtime.inference import intake, single, with_seeds
+from pyq8.model.intake import intake, single
+from pyq8.model.parts import with_seeds
 from pyq8.workers.runs import run_images
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pyq8 import cpu
 from pyq8.errors import ModelError
 from pyq8.graph_edit import OUTSIDE
+from pyq8.model.fallback import REGION
 from pyq8.ops.fast_path import missed_condition
 from pyq8.runtime.executed import find_executed, with_names
-from pyq8.runtime.fallback import REGION
 
 if TYPE_CHECKING:
     import onnx

@@ -12,8 +12,9 @@ from pyq8 import affine
 from pyq8.loaders import Batch
 from pyq8.metrics.metric import Outputs
 from pyq8.metrics.sqnr import decibel
+from pyq8.model.intake import intake, single
+from pyq8.model.parts import with_outputs, with_seeds
 from pyq8.ops import SameAs, find_rule
-from pyq8.runtime.inference import intake, single, with_outputs, with_seeds
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport, Tally, image_size, plain_row
 from pyq8.verify.proof import Proof, run_file

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyq8.bench.speed import SpeedReport
-from pyq8.gate.judged import picks_boxes
 from pyq8.loaders import Batch
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport
 from pyq8.verify.halves import HalvesReport
+from pyq8.verify.judged import picks_boxes
 from pyq8.verify.kernels import KernelReport, check_float, load_kernels
 from pyq8.verify.layers import LayerReport, compare
 

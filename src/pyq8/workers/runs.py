@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from pyq8.loaders import Batch
-from pyq8.runtime.inference import Intake, single
+from pyq8.model.intake import Intake, single
 from pyq8.runtime.sessions import run
 from pyq8.types import Array, Feeds
 from pyq8.workers.spread import Sessions, spread

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.passes.shapes import infer_shapes
+from pyq8.model.shapes import infer_shapes
 from tests.passes.equivalence import assert_same, feeds_of, run
 from tests.small_models import parse
 

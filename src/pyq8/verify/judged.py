@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyq8.detection.detector import name_detector
-from pyq8.runtime.inference import intake, single
+from pyq8.model.intake import intake, single
 from pyq8.types import Array, Feeds, Plan
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from pyq8.runtime.inference import between, outputs_only
+from pyq8.model.parts import between, outputs_only
 from tests.small_models import run
 
 MODEL = ir.from_onnx_text("""
