@@ -8,6 +8,7 @@ from PIL import Image
 
 from pyq8.errors import DataError
 from pyq8.loaders import PRESETS, InputSpec, Preprocess
+from pyq8.loaders.bound import bind
 
 from .pictures import random_pixels, save_flat
 
@@ -27,7 +28,7 @@ from .pictures import random_pixels, save_flat
 def test_preset_arithmetic(tmp_path: Path, preset: str, expected: list[float]) -> None:
     path = save_flat(tmp_path / "a.png", (255, 127, 0), size=(350, 360))
 
-    sample = PRESETS.get(preset).bind(InputSpec("x", "float32", (None, 3, None, None)))(path)
+    sample = bind(PRESETS.get(preset), InputSpec("x", "float32", (None, 3, None, None)))(path)
 
     assert sample.dtype == np.float32
     assert sample.flags.c_contiguous
@@ -42,7 +43,7 @@ def test_preset_arithmetic(tmp_path: Path, preset: str, expected: list[float]) -
 def test_preset_sizes(tmp_path: Path, preset: str, size: int) -> None:
     path = save_flat(tmp_path / "a.png", size=(400, 360))
 
-    sample = PRESETS.get(preset).bind(InputSpec("x", "float32", (None, None, None, None)))(path)
+    sample = bind(PRESETS.get(preset), InputSpec("x", "float32", (None, None, None, None)))(path)
 
     assert sample.shape == (3, size, size)
 
@@ -53,8 +54,8 @@ def test_raw_pixels_are_untouched(tmp_path: Path, dtype: str) -> None:
     Image.fromarray(pixels).save(tmp_path / "a.png")
     raw = PRESETS.get("raw")
 
-    nchw = raw.bind(InputSpec("x", dtype, (None, 3, None, None)))(tmp_path / "a.png")
-    nhwc = raw.bind(InputSpec("x", dtype, (None, None, None, 3)))(tmp_path / "a.png")
+    nchw = bind(raw, InputSpec("x", dtype, (None, 3, None, None)))(tmp_path / "a.png")
+    nhwc = bind(raw, InputSpec("x", dtype, (None, None, None, 3)))(tmp_path / "a.png")
 
     assert nchw.dtype == nhwc.dtype == dtype
     assert nchw.flags.c_contiguous
@@ -67,8 +68,8 @@ def test_layouts_differ_only_in_their_axes(tmp_path: Path) -> None:
     Image.fromarray(random_pixels(300, 260)).save(tmp_path / "a.png")
     imagenet = PRESETS.get("imagenet")
 
-    nchw = imagenet.bind(InputSpec("x", "float32", (1, 3, 224, 224)))(tmp_path / "a.png")
-    nhwc = imagenet.bind(InputSpec("x", "float32", (1, 224, 224, 3)))(tmp_path / "a.png")
+    nchw = bind(imagenet, InputSpec("x", "float32", (1, 3, 224, 224)))(tmp_path / "a.png")
+    nhwc = bind(imagenet, InputSpec("x", "float32", (1, 224, 224, 3)))(tmp_path / "a.png")
 
     np.testing.assert_array_equal(nchw.transpose(1, 2, 0), nhwc)
 
@@ -76,7 +77,7 @@ def test_layouts_differ_only_in_their_axes(tmp_path: Path) -> None:
 def test_bgr_reverses_the_channels(tmp_path: Path) -> None:
     path = save_flat(tmp_path / "a.png", (1, 2, 3))
 
-    sample = Preprocess("p", color="bgr").bind(InputSpec("x", "uint8", (None, 3, None, None)))(path)
+    sample = bind(Preprocess("p", color="bgr"), InputSpec("x", "uint8", (None, 3, None, None)))(path)
 
     assert sample[:, 0, 0].tolist() == [3, 2, 1]
 
@@ -84,7 +85,7 @@ def test_bgr_reverses_the_channels(tmp_path: Path) -> None:
 def test_a_model_of_one_channel_gets_luma(tmp_path: Path) -> None:
     path = save_flat(tmp_path / "a.png", (200, 100, 50))
 
-    sample = PRESETS.get("raw").bind(InputSpec("x", "float32", (1, 1, 6, 8)))(path)
+    sample = bind(PRESETS.get("raw"), InputSpec("x", "float32", (1, 1, 6, 8)))(path)
 
     assert sample.shape == (1, 6, 8)
     assert sample[0, 0, 0] == round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)
@@ -94,7 +95,7 @@ def test_the_crop_is_the_center(tmp_path: Path) -> None:
     pixels = random_pixels(9, 12)
     Image.fromarray(pixels).save(tmp_path / "a.png")
 
-    sample = Preprocess("p", crop=(5, 4)).bind(InputSpec("x", "uint8", (None, None, None, 3)))(tmp_path / "a.png")
+    sample = bind(Preprocess("p", crop=(5, 4)), InputSpec("x", "uint8", (None, None, None, 3)))(tmp_path / "a.png")
 
     np.testing.assert_array_equal(sample, pixels[2:7, 4:8])
 
@@ -102,7 +103,7 @@ def test_the_crop_is_the_center(tmp_path: Path) -> None:
 def test_the_short_side_is_resized_and_the_aspect_kept(tmp_path: Path) -> None:
     path = save_flat(tmp_path / "a.png", size=(100, 50))
 
-    sample = Preprocess("p", resize=25).bind(InputSpec("x", "uint8", (None, 3, None, None)))(path)
+    sample = bind(Preprocess("p", resize=25), InputSpec("x", "uint8", (None, 3, None, None)))(path)
 
     assert sample.shape == (3, 25, 50)
 
@@ -113,8 +114,8 @@ def test_resizing_is_antialiased(tmp_path: Path) -> None:
     Image.fromarray(stripes).save(tmp_path / "a.png")
     spec = InputSpec("x", "uint8", (None, 3, 16, 16))
 
-    bilinear = Preprocess("p").bind(spec)(tmp_path / "a.png")
-    nearest = Preprocess("p", interpolation="nearest").bind(spec)(tmp_path / "a.png")
+    bilinear = bind(Preprocess("p"), spec)(tmp_path / "a.png")
+    nearest = bind(Preprocess("p", interpolation="nearest"), spec)(tmp_path / "a.png")
 
     assert abs(int(bilinear[0, 8, 8]) - 127) < 20
     assert set(nearest.ravel().tolist()) <= {0, 255}
@@ -125,7 +126,7 @@ def test_stretching_maps_corners_to_corners(tmp_path: Path) -> None:
     quarters[20:, 40:] = 200
     Image.fromarray(quarters).save(tmp_path / "a.png")
 
-    sample = PRESETS.get("raw").bind(InputSpec("x", "uint8", (1, 3, 10, 10)))(tmp_path / "a.png")
+    sample = bind(PRESETS.get("raw"), InputSpec("x", "uint8", (1, 3, 10, 10)))(tmp_path / "a.png")
 
     assert sample.shape == (3, 10, 10)
     assert sample[0, 9, 9] == 200
@@ -136,4 +137,4 @@ def test_an_image_smaller_than_the_crop_is_refused(tmp_path: Path) -> None:
     path = save_flat(tmp_path / "small.png", size=(8, 6))
 
     with pytest.raises(DataError, match=r"small\.png: 8x6 pixels, smaller than the crop 7x7"):
-        Preprocess("p", crop=(7, 7)).bind(InputSpec("x", "uint8", (None, 3, None, None)))(path)
+        bind(Preprocess("p", crop=(7, 7)), InputSpec("x", "uint8", (None, 3, None, None)))(path)

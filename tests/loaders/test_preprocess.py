@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pyq8.errors import DataError, UsageError
 from pyq8.loaders import PRESETS, InputSpec, Preprocess, guess
+from pyq8.loaders.bound import bind
 
 floats = st.floats(-1e6, 1e6)
 positive = st.floats(1e-3, 1e3)
@@ -111,7 +112,7 @@ def test_guess(dtype: str, shape: tuple[int | None, ...], expected: str) -> None
 
 def bound(preset: str, shape: tuple[int | None, ...], **changes: Any) -> Preprocess:
     preprocess = replace(PRESETS.get(preset), **changes)
-    return preprocess.bind(InputSpec("x", changes.get("dtype", "float32"), shape)).preprocess
+    return bind(preprocess, InputSpec("x", changes.get("dtype", "float32"), shape)).preprocess
 
 
 @pytest.mark.parametrize(
@@ -168,9 +169,9 @@ def test_one_channel_is_gray_with_the_mean_of_the_means() -> None:
 @pytest.mark.parametrize("shape", [(1, 3, 320, 256), (None, 1, None, None), (1, 64, 64, 3)])
 def test_binding_what_is_bound_changes_nothing(name: str, shape: tuple[int | None, ...]) -> None:
     spec = InputSpec("x", "float32", shape)
-    once = PRESETS.get(name).bind(spec)
+    once = bind(PRESETS.get(name), spec)
 
-    assert once.preprocess.bind(spec) == once
+    assert bind(once.preprocess, spec) == once
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_binding_what_is_bound_changes_nothing(name: str, shape: tuple[int | Non
 )
 def test_what_does_not_fit_is_refused(preprocess: Preprocess, spec: InputSpec, reason: str) -> None:
     with pytest.raises(DataError) as caught:
-        preprocess.bind(spec)
+        bind(preprocess, spec)
 
     assert reason in str(caught.value)
     assert "input 'x'" in str(caught.value)

@@ -12,6 +12,7 @@ import pytest
 import pyq8
 from pyq8.errors import UsageError
 from pyq8.loaders import PRESETS, Preprocess
+from pyq8.loaders.bound import bind
 from pyq8.loaders.datasets import dataset
 from pyq8.loaders.pixels import to_input
 from pyq8.model.file import load
@@ -40,7 +41,7 @@ def test_the_graph_does_what_the_preprocessing_did(text: str, color: str, layout
     # given a picture, and its pixels as the camera gives them
     model = parse(text, W)
     rgb = np.random.default_rng(0).integers(0, 256, (8, 6, 3)).astype(np.uint8)
-    bound = PRESETS.get(preset).bind(input_specs(model)[0]).preprocess
+    bound = bind(PRESETS.get(preset), input_specs(model)[0]).preprocess
     camera = rgb if color == "rgb" else rgb[:, :, ::-1]
     camera = camera if layout == "nhwc" else camera.transpose(2, 0, 1)
 

@@ -5,47 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pyq8.cli.asked import check_asked, do_asked, find_doubts
-from pyq8.cli.batch_list import list_models, parse
-from pyq8.cli.batch_table import line, summary
+from pyq8.cli.batch_list import list_models
+from pyq8.cli.batch_table import Outcome, line, summary
 from pyq8.cli.level import say, tell_path, warn
 from pyq8.cli.options import open_executor
 from pyq8.cli.output import check_writable, progress_bars, write_json
+from pyq8.cli.quantize_options import parse
 from pyq8.errors import DataError, ModelError, OutputError, Pyq8Error, UsageError
 
 if TYPE_CHECKING:
     from pyq8.groundwork import Progress
 
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one model.
-
-    Args:
-        model: path of the FP32 model.
-        out: path of the INT8 model.
-        error: why there is none; None where there is.
-        warnings: a line each.
-        sizes: bytes of both files.
-        result: as `pyq8 quantize --json` has it; None with an error.
-    """
-
-    model: str
-    out: str
-    error: str | None = None
-    warnings: list[str] = field(default_factory=list)
-    sizes: tuple[int, int] | None = None
-    result: dict[str, Any] | None = None
-
-    __hash__ = None  # type: ignore[assignment]  # holds lists and dicts
 
 
 def is_batch(model: str) -> bool:

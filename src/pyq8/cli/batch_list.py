@@ -10,7 +10,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from pyq8.cli.usage import message
 from pyq8.errors import ModelError, UsageError
 
 OF_ONE = ("plan", "save-plan", "report", "fallback")
@@ -130,17 +129,3 @@ def _arguments(entry: Options) -> list[str]:
         elif key != "model" and value is not False:
             found.append(f"{name}={value}")
     return [*found, "--", entry["model"]]
-
-
-def parse(arguments: list[str]) -> click.Context:
-    """The context of one model's command line.
-
-    Raises:
-        UsageError: a value that an option cannot have.
-    """
-    from pyq8.cli.quantize import command
-
-    try:
-        return command.make_context("quantize", list(arguments))
-    except click.ClickException as error:
-        raise UsageError(f"{arguments[-1]}: {message(error)}") from None

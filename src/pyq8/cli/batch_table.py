@@ -1,18 +1,39 @@
-"""What is printed of several models."""
+"""What became of several models, and what is printed of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pyq8.cli.output import decibel
 from pyq8.detection.detector import name_detector
 
-if TYPE_CHECKING:
-    from pyq8.cli.batch import Outcome
-
 HEADER = ("model", "MiB", "INT8 MiB", "SQNR", "INT8 kernels", "seconds")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one model.
+
+    Args:
+        model: path of the FP32 model.
+        out: path of the INT8 model.
+        error: why there is none; None where there is.
+        warnings: a line each.
+        sizes: bytes of both files.
+        result: as `pyq8 quantize --json` has it; None with an error.
+    """
+
+    model: str
+    out: str
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    sizes: tuple[int, int] | None = None
+    result: dict[str, Any] | None = None
+
+    __hash__ = None  # type: ignore[assignment]  # holds lists and dicts
 
 
 def line(outcome: Outcome, done: int, count: int) -> str:

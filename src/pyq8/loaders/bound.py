@@ -5,15 +5,13 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pyq8.errors import DataError
 from pyq8.loaders.inputs import InputSpec
 from pyq8.loaders.pixels import fit_size, to_input
+from pyq8.loaders.preprocess import Preprocess
 from pyq8.types import Array
-
-if TYPE_CHECKING:
-    from pyq8.loaders.preprocess import Preprocess
 
 _CHANNELS = (1, 3)
 

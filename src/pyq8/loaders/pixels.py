@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyq8.errors import DataError
+from pyq8.loaders.preprocess import Preprocess
 from pyq8.types import Array
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from pyq8.loaders.preprocess import Preprocess
 
 
 def fit_size(image: Image.Image, preprocess: Preprocess, path: Path) -> Image.Image:

@@ -15,8 +15,6 @@ from typing import Any, Literal
 
 from pyq8.errors import DataError
 from pyq8.files import read_toml
-from pyq8.loaders.bound import BoundPreprocess, bind
-from pyq8.loaders.inputs import InputSpec
 from pyq8.loaders.preprocess_fields import parse_fields
 
 Color = Literal["rgb", "bgr", "gray"]
@@ -93,14 +91,6 @@ class Preprocess:
     def is_identity(self) -> bool:
         """Whether pixel values stay what they are, 0..255."""
         return self.scale == 1 and not any(self.mean) and set(self.std) == {1.0}
-
-    def bind(self, spec: InputSpec) -> BoundPreprocess:
-        """Fit to a model's input: its size, layout, channels and dtype (see `pyq8.loaders.bound`).
-
-        Raises:
-            DataError: the input takes no images, or not images prepared like this.
-        """
-        return bind(self, spec)
 
     def to_json(self) -> dict[str, Any]:
         """A dict that `from_json` reads back exactly."""

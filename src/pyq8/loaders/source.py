@@ -11,7 +11,7 @@ import numpy as np
 from pyq8.errors import DataError, UsageError
 from pyq8.loaders import arrays
 from pyq8.loaders.arrays import ArrayLoader
-from pyq8.loaders.bound import BoundPreprocess
+from pyq8.loaders.bound import BoundPreprocess, bind
 from pyq8.loaders.image_folder import list_images
 from pyq8.loaders.image_loader import ImageLoader
 from pyq8.loaders.inputs import InputSpec
@@ -86,7 +86,7 @@ def bind_images(specs: Sequence[InputSpec], preprocess: Preprocess | str | None,
     if len(specs) != 1:
         inputs = ", ".join(map(str, specs))
         raise DataError(f"{where}: images cannot feed {len(specs)} inputs ({inputs}); give arrays as .npz")
-    return (preprocess or guess(specs[0])).bind(specs[0])
+    return bind(preprocess or guess(specs[0]), specs[0])
 
 
 def _open_iterable(source: Iterable[Any], specs: Sequence[InputSpec], samples: int | None, seed: int | None) -> Loader:

@@ -15,6 +15,7 @@ import numpy as np
 
 from pyq8.errors import UsageError
 from pyq8.loaders import PRESETS, Preprocess
+from pyq8.loaders.bound import bind
 from pyq8.model.intake import input_specs
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def take_pixels(model: ir.Model, pixels: PixelInput) -> ir.Model:
     if len(specs) != 1 or specs[0].dtype != "float32":
         found = ", ".join(map(str, specs))
         raise UsageError(f"--input uint8 is for models with one float32 image as input; this one takes {found}")
-    bound = pixels.preprocess.bind(specs[0]).preprocess
+    bound = bind(pixels.preprocess, specs[0]).preprocess
     (value,) = graph.inputs
     name = value.name or ""
     nodes: list[ir.Node] = []
