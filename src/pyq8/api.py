@@ -18,7 +18,7 @@ from pyq8.gate.baseline import Baseline, read_baseline
 from pyq8.gate.demand import Limits
 from pyq8.gate.gate import Verdict, doubts, judge_kernels, judge_speed
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
-from pyq8.loaders import Preprocess, open_loader
+from pyq8.loaders import Images, Preprocess
 from pyq8.metrics import Metric
 from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
@@ -96,13 +96,8 @@ def quantize(
     pixels = pixel_input(input, layout, color, preprocess)
     base = lay_groundwork(
         model,
-        data,
+        Images(data, preprocess, samples, split, seed, skip_bad),
         config,
-        preprocess=preprocess,
-        samples=samples,
-        split=split,
-        seed=seed,
-        skip_bad=skip_bad,
         pixels=pixels,
         progress=progress,
         clock=clock,
@@ -202,15 +197,8 @@ def check(
         name, against_fp32 = OF_BOXES
         asked = find_metric(name, data, against_fp32, detector)
         check_limits(asked, limits, before is not None)
-    loader = open_loader(
-        data,
-        input_specs(fp32),
-        preprocess=preprocess or remembered_preprocess(int8),
-        split=split,
-        samples=samples,
-        seed=seed,
-        skip_bad=skip_bad,
-    )
+    images = Images(data, preprocess or remembered_preprocess(int8), samples, split, seed, skip_bad)
+    loader = images.open(input_specs(fp32))
     require_right_kernels()
     digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
     watched = step(progress, "check", loader.total)

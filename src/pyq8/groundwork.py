@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyq8.calibration.calibrate import calibrate
 from pyq8.calibration.spool import Spool
@@ -17,7 +17,7 @@ from pyq8.correction.effort import EFFORTS
 from pyq8.correction.equalization import equalize, find_factors
 from pyq8.doctor import require_right_kernels
 from pyq8.errors import ModelError, UsageError
-from pyq8.loaders import Batch, Loader, Preprocess, open_loader
+from pyq8.loaders import Batch, Images, Loader
 from pyq8.model.batch_axis import remember
 from pyq8.model.file import load
 from pyq8.model.intake import input_specs, intake, single
@@ -97,14 +97,9 @@ class Clock:
 
 def lay_groundwork(
     model: str | Path,
-    data: str | Path | Iterable[Any],
+    images: Images,
     config: Config,
     *,
-    preprocess: Preprocess | str | None,
-    samples: int | None,
-    split: str,
-    seed: int | None,
-    skip_bad: bool,
     pixels: PixelInput | None,
     progress: Progress | None,
     clock: Clock,
@@ -114,15 +109,10 @@ def lay_groundwork(
 
     Args:
         model: path of the FP32 model.
-        data: likewise.
-        config: likewise.
-        preprocess: likewise.
-        samples: likewise.
-        split: likewise.
-        seed: likewise.
-        skip_bad: likewise.
+        images: to calibrate on.
+        config: what is asked for.
         pixels: what the model is to take instead of floats.
-        progress: likewise.
+        progress: called as images are done.
         clock: keeps the seconds of every stage.
         executor: where images are run that do not wait for one another; see `pyq8.workers`.
     """
@@ -131,19 +121,11 @@ def lay_groundwork(
     effort = EFFORTS.get(config.effort)
     original = load(model)
     if pixels is not None:
-        original, preprocess = take_pixels(original, pixels), pixels.raw
+        original, images = take_pixels(original, pixels), replace(images, preprocess=pixels.raw)
     clock.lap("load")
     prepared, passes = (p := prepare(original)).model, p.passes
     clock.lap("prepare")
-    loader = open_loader(
-        data,
-        input_specs(original),
-        preprocess=preprocess,
-        split=split,
-        samples=samples,
-        seed=seed,
-        skip_bad=skip_bad,
-    )
+    loader = images.open(input_specs(original))
     if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing
         if place(prepared).int8:
             raise UsageError(f"{model}: no node is left that can be INT8; exclude less")
@@ -155,10 +137,10 @@ def lay_groundwork(
         kept = list(spool.batches(VERIFIED))
         clock.lap("read")
 
-        def images(count: int | None = effort.images) -> Iterable[Feeds]:
+        def feeds_of(count: int | None = effort.images) -> Iterable[Feeds]:
             return (feeds for feeds, _ in single(spool.feeds(count), taken))
 
-        factors = find_factors(prepared, images(None), len(spool), executor) if effort.equalize else {}
+        factors = find_factors(prepared, feeds_of(None), len(spool), executor) if effort.equalize else {}
         prepared = equalize(prepared, factors)
         clock.lap("equalize")
         calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)), executor)
@@ -172,7 +154,7 @@ def lay_groundwork(
             plan = correct(
                 prepared,
                 plan,
-                images,
+                feeds_of,
                 effort,
                 rewrite,
                 shift_bias=config.bias_correction,

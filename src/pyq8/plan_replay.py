@@ -10,7 +10,7 @@ from pyq8 import cpu
 from pyq8._version import __version__
 from pyq8.errors import DataError, PlanError, UsageError
 from pyq8.groundwork import VERIFIED, Clock, Progress, step
-from pyq8.loaders import PRESETS, Batch, Preprocess, open_loader
+from pyq8.loaders import PRESETS, Batch, Images, Preprocess
 from pyq8.model.file import load
 from pyq8.model.intake import input_specs
 from pyq8.model.pixel_input import remembered_pixels, take_pixels
@@ -87,15 +87,8 @@ def replay(
     kept: list[Batch] = []
     skipped: tuple[str, ...] = ()
     if data is not None:
-        loader = open_loader(
-            data,
-            input_specs(original),
-            preprocess=preprocess or remembered,
-            split=split,
-            samples=VERIFIED,
-            seed=seed,
-            skip_bad=skip_bad,
-        )
+        images = Images(data, preprocess or remembered, VERIFIED, split, seed, skip_bad)
+        loader = images.open(input_specs(original))
         kept, skipped = list(loader), tuple(loader.skipped)
         check_exact(original, prepared, kept[0])
     watched = step(progress, "compare", len(kept))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyq8.groundwork import Clock, Groundwork, lay_groundwork
+from pyq8.loaders import Images
 from pyq8.types import Config
 from tests.tuning.spread_net import SpreadNet, write
 
@@ -17,7 +18,4 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SpreadNet:
 
 @pytest.fixture(scope="session")
 def base(small: SpreadNet) -> Groundwork:
-    return lay_groundwork(
-        small.model, small.calib, Config(), preprocess=None, samples=None, split="calib", seed=None, skip_bad=False,
-        pixels=None, progress=None, clock=Clock(),
-    )  # fmt: skip
+    return lay_groundwork(small.model, Images(small.calib), Config(), pixels=None, progress=None, clock=Clock())

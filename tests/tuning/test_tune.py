@@ -15,7 +15,7 @@ import pytest
 import pyq8
 from pyq8.errors import DataError, UsageError
 from pyq8.groundwork import Clock, lay_groundwork
-from pyq8.loaders import open_loader
+from pyq8.loaders import Images
 from pyq8.model.file import load
 from pyq8.model.intake import input_specs
 from pyq8.model.provenance import remembered_reasons
@@ -60,14 +60,12 @@ def test_it_reaches_the_limit_in_a_third_of_the_evaluations_and_leaves_int8_what
 
     assert found.best.loss <= 0.2 < steps[0].trial.loss
     assert set(found.best.floats) == {"depthwise8", "project8", "depthwise10", "project10"}
-    base = lay_groundwork(
-        net.model, net.calib, Config(effort="fast"), preprocess=None, samples=100, split="calib", seed=None,
-        skip_bad=False, pixels=None, progress=None, clock=Clock(),
-    )  # fmt: skip
+    images = Images(net.calib, samples=100)
+    base = lay_groundwork(net.model, images, Config(effort="fast"), pixels=None, progress=None, clock=Clock())
     groups = find_groups(base.prepared, base.plan)
     with Tape() as tape:
-        images = open_loader(net.calib, input_specs(base.original), preprocess=None, split="", samples=500, seed=None)
-        exam, corrections = Exam(base.original, images, lambda: None, tape), Corrections(base)
+        loader = Images(net.calib, samples=500).open(input_specs(base.original))
+        exam, corrections = Exam(base.original, loader, lambda: None, tape), Corrections(base)
 
         def loss(names: Collection[str]) -> float:
             nodes = [node for group in groups if group.name in names for node in group.nodes]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from pyq8.cli.options import check_data_options, find_preprocess
+from pyq8.cli.options import check_data_options, find_preprocess, image_arguments
 from pyq8.cli.output import check_writable
 from pyq8.errors import ModelError, UsageError
 
@@ -54,12 +54,9 @@ def check_asked(context: click.Context) -> str:
     check_writable(asked["json_file"], model, out)
     check_writable(asked["save_plan"], model, out)
     check_writable(asked["report"], model, out)
-    preset, file = asked["preset"], asked["preprocess_file"]
-    if calib is not None and asked["input_"] == "uint8":  # there the normalization is for the model
-        check_data_options(calib, None, None, asked["split"], asked["skip_bad"])
-    elif calib is not None:
-        check_data_options(calib, preset, file, asked["split"], asked["skip_bad"])
-    preprocess = find_preprocess(preset, file)
+    if calib is not None:  # of uint8, the normalization is for the model
+        check_data_options(calib, asked, ("preset", "preprocess_file") if asked["input_"] == "uint8" else ())
+    preprocess = find_preprocess(asked["preset"], asked["preprocess_file"])
     if asked["plan"] is not None:
         _check_replay(context, calib)
     elif calib is None:
@@ -85,29 +82,22 @@ def do_asked(context: click.Context, out: str, progress: Progress, executor: Exe
     from pyq8 import replay as replay_plan
 
     asked = context.params
-    preprocess = find_preprocess(asked["preset"], asked["preprocess_file"])
+    images = image_arguments(asked, "calib", samples=100)
     if asked["plan"] is not None:
+        del images["samples"]
         result = replay_plan(
             asked["model"],
             asked["plan"],
             asked["calib"],
             exclude=asked["exclude"],
             format=asked["format_"] if "format_" in _given(context) else None,
-            preprocess=preprocess,
-            split=asked["split"] or "calib",
-            seed=asked["seed"],
-            skip_bad=asked["skip_bad"],
             progress=progress,
+            **images,
         )
     else:
         result = api.quantize(
             asked["model"],
             asked["calib"],
-            preprocess=preprocess,
-            samples=asked["samples"] or 100,
-            split=asked["split"] or "calib",
-            seed=asked["seed"],
-            skip_bad=asked["skip_bad"],
             observer=asked["observer"],
             format=asked["format_"],
             target=asked["target"],
@@ -119,6 +109,7 @@ def do_asked(context: click.Context, out: str, progress: Progress, executor: Exe
             color=asked["color"],
             executor=executor,
             progress=progress,
+            **images,
         )
     result.save(out, asked["fallback"])
     if asked["save_plan"] is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,8 @@ from pyq8.cli.level import say
 from pyq8.cli.options import (
     check_data_options,
     data_options,
-    find_preprocess,
     give_way,
+    image_arguments,
     json_option,
     open_executor,
     worker_options,
@@ -98,12 +98,6 @@ def command(
     fp32: str,
     int8: str,
     data: str,
-    preset: str | None,
-    preprocess_file: str | None,
-    samples: int | None,
-    split: str | None,
-    seed: int | None,
-    skip_bad: bool,
     metric: str | None,
     max_drop: float | None,
     minimum: float | None,
@@ -120,6 +114,7 @@ def command(
     workers: int | None,
     dask: str | None,
     json_file: str | None,
+    **images: Any,
 ) -> int:  # fmt: skip
     """Compare a quantized model with its FP32 original on the same images.
 
@@ -137,7 +132,7 @@ def command(
         raise UsageError("--update-baseline: say where, with --baseline FILE")
     if strict_speed and min_speedup is None:
         raise UsageError("--strict-speed: say how fast, with --min-speedup X")
-    check_data_options(data, preset, preprocess_file, split, skip_bad)
+    check_data_options(data, images)
     for file in (json_file, junit_file, baseline):
         check_writable(file, fp32, int8)
     with open_executor(workers, dask) as executor, progress_bars() as progress:
@@ -156,13 +151,9 @@ def command(
             strict_speed=strict_speed,
             truth=truth,
             detector=detector,
-            preprocess=find_preprocess(preset, preprocess_file),
-            samples=samples,
-            split=split or "val",
-            seed=seed,
-            skip_bad=skip_bad,
             executor=executor,
             progress=progress,
+            **image_arguments(images, "val"),
         )
     if json_file != "-":
         say_usual(metric, verdict)

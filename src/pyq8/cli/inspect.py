@@ -10,7 +10,7 @@ import click
 
 from pyq8.cli import names
 from pyq8.cli.level import line, say, warn
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option, said
+from pyq8.cli.options import check_data_options, data_options, image_arguments, json_option, said
 from pyq8.cli.output import check_writable, progress_bars, warn_of_saturation, write_json
 from pyq8.cli.style import dim
 from pyq8.errors import UsageError
@@ -29,20 +29,16 @@ from pyq8.errors import UsageError
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     model: str,
     data: str | None,
-    preset: str | None,
-    preprocess_file: str | None,
-    samples: int | None,
-    split: str | None,
-    seed: int | None,
-    skip_bad: bool,
     observer: str | None,
     target: str | None,
     placement: str | None,
     effort: str | None,
     exclude: tuple[str, ...],
     json_file: str | None,
+    **images: Any,
 ) -> None:  # fmt: skip
     """Show which kernel runs every node of MODEL on this machine, and why the others do not run in INT8.
 
@@ -54,17 +50,18 @@ def command(
     from pyq8 import cpu
 
     check_writable(json_file, model)
-    chosen = {"samples": samples, "split": split, "seed": seed, "skip_bad": skip_bad or None, "observer": observer,
-              "target": target, "placement": placement, "effort": effort, "exclude": exclude or None}  # fmt: skip
+    chosen = {"observer": observer, "target": target, "placement": placement, "effort": effort,
+              "exclude": exclude or None}  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if data is None:
-        if any(said(context, name) for name in ("preset", "preprocess_file", *given)):
+        if any(said(context, name) for name in (*images, *given)):
             raise UsageError("the options but --json say how layers are ranked: add --data PATH, or leave them out")
         found, kind = _show_kernels(model, json_file), "pyq8 inspect"
     else:
-        check_data_options(data, preset, preprocess_file, split, skip_bad)
-        given["preprocess"] = find_preprocess(preset, preprocess_file)
-        how = ["--preset", preset] if preset else ["--preprocess", preprocess_file] if preprocess_file else []
+        check_data_options(data, images)
+        given |= image_arguments(images, "calib", samples=32)
+        preset, file = images["preset"], images["preprocess_file"]
+        how = ["--preset", preset] if preset else ["--preprocess", file] if file else []
         found, kind = _show_layers(model, data, how, json_file, given), "pyq8 layers"
     write_json({"kind": kind, "schema": 1, "cpu": cpu.describe(), **found}, json_file)
 

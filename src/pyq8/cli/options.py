@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 ARRAYS = (".npz", ".npy")
 INSTEAD = {"preset": "preprocess_file", "preprocess_file": "preset", "max_drop": "minimum", "minimum": "max_drop"}
 """Options that exclude each other."""
+DATA = ("preset", "preprocess_file", "samples", "split", "seed", "skip_bad")
+"""Parameters of `data_options`."""
 OF_IMAGES = ("preset", "preprocess_file", "split", "skip_bad")
 """Options that mean nothing for arrays."""
 
@@ -101,16 +103,39 @@ def json_option(command: F) -> F:
     )(command)
 
 
-def check_data_options(
-    data: str, preset: str | None, preprocess_file: str | None, split: str | None, skip_bad: bool
-) -> None:
+def image_arguments(asked: Mapping[str, Any], split: str, samples: int | None = None) -> dict[str, Any]:
+    """What `data_options` were given, as the library's calls take it.
+
+    Args:
+        asked: the options of the command, these among them.
+        split: the rows of labels.csv where none are named.
+        samples: how many where it is not said; None for all.
+
+    Raises:
+        UsageError: see `find_preprocess`.
+    """
+    return {
+        "preprocess": find_preprocess(asked["preset"], asked["preprocess_file"]),
+        "samples": asked["samples"] or samples,
+        "split": asked["split"] or split,
+        "seed": asked["seed"],
+        "skip_bad": asked["skip_bad"],
+    }
+
+
+def check_data_options(data: str, asked: Mapping[str, Any], besides: Collection[str] = ()) -> None:
     """Refuse options that say something about images where the data are arrays, which are fed as they are.
+
+    Args:
+        data: the path.
+        asked: the options of the command, those of `data_options` among them.
+        besides: options that mean something with arrays too.
 
     Raises:
         UsageError: naming the option.
     """
-    given = {"--preset": preset, "--preprocess": preprocess_file, "--split": split, "--skip-bad": skip_bad}
-    found = next((name for name, value in given.items() if value), None)
+    flags = {"preset": "--preset", "preprocess_file": "--preprocess", "split": "--split", "skip_bad": "--skip-bad"}
+    found = next((flag for name, flag in flags.items() if asked[name] and name not in besides), None)
     if found and Path(data).suffix.lower() in ARRAYS and Path(data).is_file():
         raise UsageError(f"{found} is for images; {data} holds arrays, which are fed as they are: leave it out")
 

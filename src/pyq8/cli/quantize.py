@@ -8,7 +8,7 @@ import click
 
 from pyq8.cli.asked import check_asked, do_asked, find_doubts
 from pyq8.cli.level import line, tell_path, warn
-from pyq8.cli.options import find_preprocess, open_executor
+from pyq8.cli.options import open_executor
 from pyq8.cli.output import progress_bars, write_json
 from pyq8.cli.quantize_options import quantize_options
 from pyq8.cli.report import check_report, write_report
@@ -46,10 +46,8 @@ def command(context: click.Context, /, model: str, json_file: str | None, **opti
     show_details(result)
     if report is not None:
         made = result if options["plan"] is None else None  # with a plan, the images are for comparing only
-        how = {name: options[name] for name in ("samples", "split", "seed", "skip_bad")}
-        preprocess = find_preprocess(options["preset"], options["preprocess_file"])
         try:
-            write_report(context, made, (model, out, options["calib"]), report, preprocess=preprocess, **how)
+            write_report(context, made, (model, out, options["calib"]), report)
         except OutputError as error:
             raise OutputError(f"{error}; the model is kept: {out}") from None
         if json_file != "-":

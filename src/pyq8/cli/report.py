@@ -10,7 +10,7 @@ from pyq8.cli import names
 from pyq8.cli.check import command as check
 from pyq8.cli.check import say_usual
 from pyq8.cli.level import line, say, tell_path
-from pyq8.cli.options import check_data_options, data_options, find_preprocess, json_option
+from pyq8.cli.options import DATA, check_data_options, data_options, image_arguments, json_option
 from pyq8.cli.output import check_writable, command_line, progress_bars, write_json
 from pyq8.errors import UsageError
 
@@ -54,12 +54,6 @@ def command(
     fp32: str,
     int8: str,
     data: str,
-    preset: str | None,
-    preprocess_file: str | None,
-    samples: int | None,
-    split: str | None,
-    seed: int | None,
-    skip_bad: bool,
     output: str,
     classes: str | None,
     rounds: int,
@@ -78,7 +72,8 @@ def command(
     from pyq8.report.page import check_extra, render
 
     check_extra()
-    check_data_options(data, preset, preprocess_file, split, skip_bad)
+    check_data_options(data, asked)
+    images = {name: asked.pop(name) for name in DATA}
     for file in (output, json_file):
         check_writable(file, fp32, int8)
 
@@ -93,11 +88,7 @@ def command(
             data,
             command=command_line(context),
             made=now(),
-            preprocess=find_preprocess(preset, preprocess_file),
-            samples=samples,
-            split=split or "val",
-            seed=seed,
-            skip_bad=skip_bad,
+            **image_arguments(images, "val"),
             classes=labels,
             timing=Timing(rounds, seconds),
             progress=progress,
@@ -129,9 +120,7 @@ def check_report(calib: str | None) -> None:
     check_extra()
 
 
-def write_report(
-    context: click.Context, result: Result | None, paths: tuple[str, str, str], file: str, **options: Any
-) -> None:
+def write_report(context: click.Context, result: Result | None, paths: tuple[str, str, str], file: str) -> None:
     """The report of `quantize`, on its calibration images.
 
     Args:
@@ -139,13 +128,12 @@ def write_report(
         result: of the quantization, saved; None where a plan was replayed: then the images are others.
         paths: of the FP32 model, the INT8 model and the images.
         file: the page.
-        options: preprocess, samples, split, seed, skip_bad as they were given.
     """
     from pyq8.files import write_text
     from pyq8.report.gather import gather, now
     from pyq8.report.page import render
 
-    chosen = {**options, "samples": options["samples"] or 100, "split": options["split"] or "calib"}
+    chosen = image_arguments(context.params, "calib", samples=100)
     with progress_bars() as progress:
         command = command_line(context)
         document = gather(*paths, command=command, made=now(), result=result, progress=progress, **chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +12,8 @@ from pyq8.cli.level import say, tell_path
 from pyq8.cli.options import (
     check_data_options,
     data_options,
-    find_preprocess,
     give_way,
+    image_arguments,
     json_option,
     open_executor,
     worker_options,
@@ -78,12 +78,6 @@ def command(
     minimum: float | None,
     max_latency: str | None,
     metric: str | None,
-    preset: str | None,
-    preprocess_file: str | None,
-    samples: int | None,
-    split: str | None,
-    seed: int | None,
-    skip_bad: bool,
     search_samples: int,
     confidence: float,
     truth: str,
@@ -100,6 +94,7 @@ def command(
     workers: int | None,
     dask: str | None,
     json_file: str | None,
+    **images: Any,
 ) -> int:  # fmt: skip
     """Quantize, and return to FP32 the nodes that lose too much for the time they save.
 
@@ -119,8 +114,8 @@ def command(
     check_format(format_)
     check_writable(out)
     check_writable(json_file, model, out)
-    for path, rows in ((calib, None), (data, split)):
-        check_data_options(path, preset, preprocess_file, rows, skip_bad)
+    check_data_options(calib, images, besides=("split",))
+    check_data_options(data, images)
     table = _Table(quiet=json_file == "-")
     try:
         with open_executor(workers, dask) as executor, progress_bars() as progress:
@@ -136,12 +131,7 @@ def command(
                 truth=truth,
                 detector=detector,
                 confidence=confidence,
-                preprocess=find_preprocess(preset, preprocess_file),
-                samples=samples or 100,
                 search_samples=search_samples,
-                split=split or "val",
-                seed=seed,
-                skip_bad=skip_bad,
                 observer=observer,
                 format=format_,
                 target=target,
@@ -155,6 +145,7 @@ def command(
                 say=table.say,
                 executor=executor,
                 progress=progress,
+                **image_arguments(images, "val", samples=100),
             )
     except KeyboardInterrupt:
         if not table.rows and not Path(f"{out}.tune.json").exists():

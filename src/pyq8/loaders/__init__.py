@@ -4,6 +4,7 @@ Importing this package imports neither onnx nor Pillow.
 """
 
 from pyq8.loaders.bound import BoundPreprocess
+from pyq8.loaders.images import Images
 from pyq8.loaders.inputs import InputSpec
 from pyq8.loaders.loader import Loader
 from pyq8.loaders.preprocess import Preprocess
@@ -15,6 +16,7 @@ __all__ = [
     "PRESETS",
     "Batch",
     "BoundPreprocess",
+    "Images",
     "InputSpec",
     "Loader",
     "Preprocess",

@@ -11,7 +11,7 @@ from pyq8.api import weight_type
 from pyq8.bench.group_times import time_groups
 from pyq8.errors import UsageError
 from pyq8.groundwork import Clock, Progress, lay_groundwork, step
-from pyq8.loaders import Preprocess
+from pyq8.loaders import Images, Preprocess
 from pyq8.plan.groups import find_groups
 from pyq8.ranking.diagnosis import diagnose
 from pyq8.ranking.sensitivity import SensitivityReport, measure_sensitivity
@@ -54,13 +54,8 @@ def rank_layers(
     config = Config(observer, types, patterns, bias_correction=bias_correction, placement=placement, effort=effort)
     base = lay_groundwork(
         model,
-        data,
+        Images(data, preprocess, samples, split, seed, skip_bad),
         config,
-        preprocess=preprocess,
-        samples=samples,
-        split=split,
-        seed=seed,
-        skip_bad=skip_bad,
         pixels=None,
         progress=progress,
         clock=Clock(),

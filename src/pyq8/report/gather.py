@@ -15,7 +15,7 @@ from pyq8.errors import DataError, UsageError
 from pyq8.gate.accuracy_demand import DEFAULT_MAX_DROP, DEFAULT_MINIMUM
 from pyq8.gate.gate import Verdict
 from pyq8.groundwork import Progress
-from pyq8.loaders import Preprocess, open_loader
+from pyq8.loaders import Images, Preprocess
 from pyq8.metrics import METRICS, Metric
 from pyq8.metrics.find import find_metric
 from pyq8.model.file import load
@@ -87,15 +87,8 @@ def gather(
     asked = find_metric(metric, data, truth, detector) if metric else None
     quantized = load(int8, quantized=True)
     original, preprocess = same_input(load(fp32), quantized, preprocess)
-    loader = open_loader(
-        data,
-        input_specs(original),
-        preprocess=preprocess or remembered_preprocess(quantized),
-        split=split,
-        samples=samples,
-        seed=seed,
-        skip_bad=skip_bad,
-    )
+    images = Images(data, preprocess or remembered_preprocess(quantized), samples, split, seed, skip_bad)
+    loader = images.open(input_specs(original))
     watcher = Watcher(loader.preprocess, read_detector(detector) if detector else None)
     given: dict[str, Any] = {"progress": progress, "watch": watcher, **limits}
     try:

@@ -17,7 +17,7 @@ from pyq8.errors import UsageError
 from pyq8.gate.accuracy_demand import check_limits
 from pyq8.gate.demand import Limits
 from pyq8.groundwork import Clock, Groundwork, Progress, lay_groundwork, step
-from pyq8.loaders import Preprocess, open_loader
+from pyq8.loaders import Images, Preprocess
 from pyq8.metrics import Metric
 from pyq8.metrics.average_precision import MeanAveragePrecision
 from pyq8.metrics.find import find_metric
@@ -134,13 +134,8 @@ def tune(
     say(f"quantizing {model}, then trying what to return to FP32")
     base = lay_groundwork(
         model,
-        calib,
+        Images(calib, preprocess, samples, "calib", seed, skip_bad),
         config,
-        preprocess=preprocess,
-        samples=samples,
-        split="calib",
-        seed=seed,
-        skip_bad=skip_bad,
         pixels=pixels,
         progress=progress,
         clock=Clock(),
@@ -154,7 +149,7 @@ def tune(
         say(f"warning: preprocessing was guessed ({guessed}); say --preset or --preprocess if it is wrong")
     specs, how = input_specs(base.original), preprocess if pixels is None else pixels.raw
     calibration, judged = (
-        open_loader(source, specs, preprocess=how, split=rows, samples=most, seed=seed, skip_bad=skip_bad)
+        Images(source, how, most, rows, seed, skip_bad).open(specs)
         for source, rows, most in ((calib, "calib", search_samples), (data, split, None))
     )
     annotated = asked.check_data(judged) if isinstance(asked, MeanAveragePrecision) else ""
