@@ -21,7 +21,7 @@ FLAGS = {
     "avx512_vnni": {"avx512_vnni"},
     "amx_int8": {"amx_tile", "amx_int8"},
 }
-"""Our name -> the flags of /proc/cpuinfo that it takes; csrc/cpu.cc asks the processor for the same."""
+"""Our name -> the flags of /proc/cpuinfo that it takes; csrc/common/cpu.cc asks the processor for the same."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class CpuClass:
         name: as DESIGN and the documents spell it.
         needs: of `FLAGS`.
         saturates: ONNX Runtime adds pairs of u8 x s8 products in 16 bits, which holds no two of 255 * 127.
-        kernels: ours that run there, best first; csrc/call.cc chooses the same.
+        kernels: ours that run there, best first; csrc/common/isas.cc chooses the same.
     """
 
     name: str

@@ -16,7 +16,7 @@ REFERENCE = "reference"
 
 
 class CConv(ctypes.Structure):
-    """Pyq8Conv of csrc/call.h."""
+    """Pyq8Conv of csrc/int16/call.h."""
 
     _fields_ = tuple(
         (name, ctypes.c_int64)
@@ -27,7 +27,7 @@ class CConv(ctypes.Structure):
 
 
 class CCall(ctypes.Structure):
-    """Pyq8Call of csrc/call.h."""
+    """Pyq8Call of csrc/int16/call.h."""
 
     _fields_ = (
         ("scale", ctypes.c_float * 2),

@@ -163,7 +163,7 @@ def backward(
 
 
 class _CNorm(ctypes.Structure):
-    """Pyq8Norm of csrc/norm.h."""
+    """Pyq8Norm of csrc/int16/normalization.h."""
 
     _fields_ = (
         ("rows", ctypes.c_int64),

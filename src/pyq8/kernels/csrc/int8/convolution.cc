@@ -1,7 +1,7 @@
 // Convolutions through the register tile.
 #include <algorithm>
 
-#include "region.h"
+#include "int8/region.h"
 
 namespace pyq8::int8 {
 namespace {

@@ -7,10 +7,11 @@
 #include <string>
 #include <thread>
 
-#include "isas8.h"
-#include "ort.h"
-#include "record.h"
-#include "region.h"
+#include "common/api.h"
+#include "int8/isas.h"
+#include "int8/ort.h"
+#include "int8/record.h"
+#include "int8/region.h"
 
 namespace {
 
@@ -114,7 +115,8 @@ void compute(Kernel& kernel, ort::Context* context) {
   }
   must(api, api.output_count(context, &count));
   const int64_t made = kernel.region.spec().outputs;
-  if (int64_t(count) != made) throw Error("it has " + std::to_string(made) + " outputs, its node " + std::to_string(count));
+  if (int64_t(count) != made)
+    throw Error("it has " + std::to_string(made) + " outputs, its node " + std::to_string(count));
   const auto allocate = [&](int64_t i, const Shape& shape) {
     ort::Value* value = nullptr;
     must(api, api.output(context, size_t(i), shape.data(), shape.size(), &value));
@@ -198,8 +200,7 @@ const ort::Operator& region_operator() {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) pyq8::ort::Status* RegisterCustomOps(pyq8::ort::Options* options,
-                                                                                       const pyq8::ort::ApiBase* base) {
+PYQ8_API pyq8::ort::Status* RegisterCustomOps(pyq8::ort::Options* options, const pyq8::ort::ApiBase* base) {
   const pyq8::ort::Api* const api = base->get(pyq8::ort::kVersion);
   if (!api) return nullptr;  // older than 1.18: the session then says that it does not know the operator
   // One domain for all sessions, which use it until they end.

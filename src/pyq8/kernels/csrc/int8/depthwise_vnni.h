@@ -4,8 +4,8 @@
 
 #include <immintrin.h>
 
-#include "isa8.h"
-#include "loops8.h"
+#include "int8/isa.h"
+#include "int8/loops.h"
 
 namespace {
 

@@ -1,8 +1,8 @@
-#include "plan.h"
+#include "int8/plan.h"
 
 #include <algorithm>
 
-#include "isa8.h"
+#include "int8/isa.h"
 
 namespace pyq8::int8 {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "spec.h"
+#include "int8/spec.h"
 
 namespace pyq8::int8 {
 

@@ -1,8 +1,10 @@
-#include "record.h"
+#include "int8/record.h"
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+
+#include "common/api.h"
 
 namespace pyq8::int8 {
 namespace {
@@ -29,7 +31,7 @@ void record(const std::vector<int64_t>& nanoseconds, const std::vector<int64_t>&
 using namespace pyq8::int8;
 
 // Begin (1) or end (0); what was recorded before is forgotten when it begins.
-extern "C" __attribute__((visibility("default"))) void pyq8_region_record(int on) {
+PYQ8_API void pyq8_region_record(int on) {
   const std::lock_guard<std::mutex> guard(mutex);
   if (on) numbers.clear();
   wanted = on != 0;
@@ -37,7 +39,7 @@ extern "C" __attribute__((visibility("default"))) void pyq8_region_record(int on
 
 // How many numbers were recorded; the first `room` of them go to `to`. A run is its number of layers and, for each,
 // nanoseconds and multiply-adds.
-extern "C" __attribute__((visibility("default"))) int64_t pyq8_region_recorded(int64_t* to, int64_t room) {
+PYQ8_API int64_t pyq8_region_recorded(int64_t* to, int64_t room) {
   const std::lock_guard<std::mutex> guard(mutex);
   std::copy_n(numbers.begin(), std::min<int64_t>(room, int64_t(numbers.size())), to);
   return int64_t(numbers.size());

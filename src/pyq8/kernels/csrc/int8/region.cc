@@ -1,4 +1,4 @@
-#include "region.h"
+#include "int8/region.h"
 
 #include <algorithm>
 #include <chrono>

@@ -5,10 +5,10 @@
 #include <memory>
 #include <mutex>
 
-#include "division.h"
-#include "isa8.h"
-#include "plan.h"
-#include "memory8.h"
+#include "int8/division.h"
+#include "int8/isa.h"
+#include "int8/plan.h"
+#include "int8/memory.h"
 
 namespace pyq8::int8 {
 

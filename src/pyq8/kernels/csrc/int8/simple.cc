@@ -3,7 +3,7 @@
 #include <array>
 #include <cstring>
 
-#include "region.h"
+#include "int8/region.h"
 
 namespace pyq8::int8 {
 namespace {

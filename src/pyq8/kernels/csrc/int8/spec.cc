@@ -1,9 +1,9 @@
-#include "spec.h"
+#include "int8/spec.h"
 
 #include <cmath>
 #include <cstring>
 
-#include "isa8.h"
+#include "int8/isa.h"
 
 namespace pyq8::int8 {
 namespace {

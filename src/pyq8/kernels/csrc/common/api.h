@@ -1,0 +1,4 @@
+// What library.py may call.
+#pragma once
+
+#define PYQ8_API extern "C" __attribute__((visibility("default")))

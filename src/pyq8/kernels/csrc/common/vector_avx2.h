@@ -1,0 +1,39 @@
+// Vectors of AVX2: eight INT32 or floats.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "common/unroll.h"
+
+namespace {
+
+struct Avx2 {
+  static constexpr int kLanes = 8;
+  using Sum = __m256i;
+  using Real = __m256;
+
+  // The same 32 bits in every lane.
+  static PYQ8_INLINE Sum broadcast(const void* from) {
+    int32_t group;
+    __builtin_memcpy(&group, from, 4);
+    return _mm256_set1_epi32(group);
+  }
+  static PYQ8_INLINE Real real(Sum v) { return _mm256_cvtepi32_ps(v); }
+  static PYQ8_INLINE Real fill(float v) { return _mm256_set1_ps(v); }
+  static PYQ8_INLINE Real load(const float* from) { return _mm256_loadu_ps(from); }
+  static PYQ8_INLINE Real add(Real a, Real b) { return _mm256_add_ps(a, b); }
+  static PYQ8_INLINE Real sub(Real a, Real b) { return _mm256_sub_ps(a, b); }
+  static PYQ8_INLINE Real mul(Real a, Real b) { return _mm256_mul_ps(a, b); }
+  static PYQ8_INLINE Real div(Real a, Real b) { return _mm256_div_ps(a, b); }
+  static PYQ8_INLINE Real fma(Real a, Real b, Real c) { return _mm256_fmadd_ps(a, b, c); }
+  static PYQ8_INLINE void store(float* to, Real v) { _mm256_storeu_ps(to, v); }
+  static PYQ8_INLINE void store_first(float* to, Real v, int n) { _mm256_maskstore_ps(to, mask(n), v); }
+  // Of the first n lanes.
+  static PYQ8_INLINE __m256i mask(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+};
+
+}  // namespace

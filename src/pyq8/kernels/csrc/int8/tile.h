@@ -1,0 +1,94 @@
+// The register tile of INT8: P pixels times V blocks of 16 outputs, over steps of four channels.
+#pragma once
+
+#include <utility>
+
+#include "common/unroll.h"
+#include "int8/isa.h"
+
+namespace {
+
+using pyq8::int8::Tile;
+using pyq8::int8::TileFunction;
+
+// What a convolution and the sum behind it compute, one after the other: the codes in between are floats here.
+template <class Dot, int A>
+PYQ8_INLINE void add_other(typename Dot::Real (&values)[A], const pyq8::int8::Sum& sum, const uint8_t* other) {
+  const typename Dot::Real a = Dot::fill(sum.scale_a), b = Dot::fill(sum.scale_b), fixed = Dot::fill(sum.fixed);
+  const auto mine = [&](int v) { return Dot::code(values[v], sum.zero); };
+  const auto theirs = [&](int v) { return Dot::bytes(other + v * Dot::kLanes); };
+  if (sum.other_first) {
+    PYQ8_UNROLL
+    for (int v = 0; v < A; ++v) values[v] = Dot::fma(theirs(v), a, Dot::fma(mine(v), b, fixed));
+  } else {
+    PYQ8_UNROLL
+    for (int v = 0; v < A; ++v) values[v] = Dot::fma(mine(v), a, Dot::fma(theirs(v), b, fixed));
+  }
+}
+
+template <class Dot, int A>
+PYQ8_INLINE void requantize(typename Dot::Real (&values)[A], const pyq8::int8::Requantized& then) {
+  const typename Dot::Real zero = Dot::fill(then.zero), scale = Dot::fill(then.scale), divisor = Dot::fill(then.divisor);
+  PYQ8_UNROLL
+  for (int v = 0; v < A; ++v) {
+    values[v] = Dot::div(Dot::mul(Dot::sub(Dot::code(values[v], then.zero), zero), scale), divisor);
+  }
+}
+
+// Dot: kLanes outputs a vector, Dot::kVectors = 16 / kLanes of them a block.
+template <class Dot, int P, int V>
+void tile8(const Tile& t) {
+  constexpr int H = pyq8::int8::kOutputs / Dot::kLanes, A = V * H;
+  typename Dot::Sum sums[P][A];
+  PYQ8_UNROLL
+  for (int v = 0; v < A; ++v) {
+    const typename Dot::Sum bias = Dot::load_sum(t.bias + v * Dot::kLanes);
+    PYQ8_UNROLL
+    for (int p = 0; p < P; ++p) sums[p][v] = bias;
+  }
+  const int8_t* w = t.w;
+  for (int64_t tap = 0; tap < t.taps; ++tap) {
+    const uint8_t* x = t.x + t.offsets[tap];
+    for (int64_t i = 0; i < t.steps; ++i) {
+      Dot::template step<P, V>(sums, x, t.row, w, t.block);
+      x += pyq8::int8::kGroup;
+      w += pyq8::int8::kGroup * pyq8::int8::kOutputs;
+    }
+  }
+  PYQ8_UNROLL
+  for (int p = 0; p < P; ++p) {
+    typename Dot::Real values[A];
+    PYQ8_UNROLL
+    for (int v = 0; v < A; ++v) values[v] = Dot::mul(Dot::real(sums[p][v]), Dot::load(t.scale + v * Dot::kLanes));
+    if (t.other) add_other<Dot, A>(values, t.sum, t.other + p * t.other_row);
+    if (t.then.wanted) requantize<Dot, A>(values, t.then);
+    if (t.y) {
+      Dot::template store_bytes<A>(values, t.other ? 0 : t.zero, t.y + p * t.y_row, t.width);
+    } else {
+      PYQ8_UNROLL
+      for (int v = 0; v < A; ++v) {
+        const int left = t.width - v * Dot::kLanes;
+        if (left <= 0) break;
+        float* to = t.real + p * t.y_row + v * Dot::kLanes;
+        if (left < Dot::kLanes) {
+          Dot::store_first(to, values[v], left);
+        } else {
+          Dot::store(to, values[v]);
+        }
+      }
+    }
+  }
+}
+
+template <class Dot, int V, int... P>
+constexpr void fill_tiles8(TileFunction* to, std::integer_sequence<int, P...>) {
+  ((to[P] = tile8<Dot, P + 1, V>), ...);
+}
+
+template <class Dot, int Rows, int V>
+struct Tiles8 {
+  TileFunction of[Rows] = {};
+  constexpr Tiles8() { fill_tiles8<Dot, V>(of, std::make_integer_sequence<int, Rows>{}); }
+};
+
+}  // namespace
