@@ -18,6 +18,7 @@ import pytest
 from onnx import numpy_helper
 
 import pyq8
+from pyq8 import affine
 from pyq8.affine import choose_weight_qparams, dequantize, quantize
 from pyq8.correction.correct import correct
 from pyq8.correction.effort import Effort
@@ -29,7 +30,7 @@ from pyq8.plan.paired import paired_codes, paired_qparams
 from pyq8.result import Result
 from pyq8.rewrite import rewrite
 from pyq8.runtime.unsaturated import find_saturating
-from pyq8.saturation import LIMIT, kernel_order, laid_out, project, undo_kernel_order, unsafe
+from pyq8.saturation import LIMIT, can_saturate, kernel_order, laid_out, project, undo_kernel_order, unsafe
 from pyq8.types import INT7, INT8, PAIRED, Array, Config, Feeds, Plan, pack_codes
 
 from .small_models import FORMATS, Weights, between, parse, quantized, random_feeds
@@ -142,6 +143,25 @@ def test_at_8_bits_it_would(name: str) -> None:
     for plan in plans(model, Config(), feeds):
         for form in FORMATS:
             assert list(find_saturating(rewrite(model, plan, form)))
+
+
+PRUNED = np.append(np.random.default_rng(0).standard_normal((64, 16, 3, 3)), np.zeros((1, 16, 3, 3)), axis=0)
+
+
+@pytest.mark.parametrize(
+    ("weight", "safe"),
+    [(np.zeros((16, 16, 3, 3)), 16), (PRUNED, 1), (np.ones((5, 1)), 5), (np.ones((3, 1, 1, 1)), 3)],
+    ids=["zeros", "a pruned channel alone in its part", "one product", "one product of a convolution"],
+)
+def test_channels_of_which_nothing_saturates_keep_8_bits(weight: Array, safe: int) -> None:
+    weight = weight.astype(np.float32)
+    finest = choose_weight_qparams(weight, 0, INT8)
+
+    found = paired_qparams(weight, finest, (0,))
+
+    np.testing.assert_array_equal(found.scale[-safe:], finest.scale[-safe:])
+    codes = paired_codes(weight, found)
+    assert not can_saturate(affine.quantize(weight, found) if codes is None else codes, 0)
 
 
 def test_trained_weights_saturate_nowhere(trained: Result) -> None:

@@ -25,11 +25,13 @@ from pyq8.metrics.find import find_metric
 from pyq8.metrics.metric import Outputs
 from pyq8.model.file import load
 from pyq8.model.intake import input_specs
+from pyq8.model.parts import find_random
 from pyq8.model.pixel_input import pixel_input, same_input
 from pyq8.model.provenance import remembered_preprocess, remembered_reasons
 from pyq8.result import Result
 from pyq8.rewrite import twin
 from pyq8.runtime.environment import BatchDigest, environment, file_sha256
+from pyq8.runtime.unsaturated import find_inexact
 from pyq8.types import INT8, PAIRED, Config, Feeds, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
 from pyq8.verify.halves import compare_halves
@@ -182,8 +184,6 @@ def check(
         InputError: a model or the data cannot be used, or a metric raises.
         UsageError: a limit that does not fit the metric.
     """
-    from pyq8.runtime.unsaturated import may_saturate
-
     name = metric.name if isinstance(metric, Metric) else metric
     limits = Limits(name, max_drop, minimum, min_int8, min_speedup, strict_speed, confidence, criterion)
     asked = find_metric(metric, data, truth, detector) if isinstance(metric, str) else metric
@@ -214,7 +214,8 @@ def check(
     report = Report(find_kernels(int8, remembered_reasons(int8)), AccuracyReport(tuple(rows), count))
     against = "FP32" if before is None else "the baseline"
     demands = [judge_accuracy(judged, metrics[key], limits, against)]
-    warnings = doubts(judged, report.kernels, same=files[0] == files[1], saturating=may_saturate(int8))
+    warnings = doubts(judged, report.kernels, same=files[0] == files[1])
+    warnings += [*find_inexact(int8), *find_random(fp32)]
     if min_int8 is not None:
         demands.append(judge_kernels(report.kernels, min_int8))
     if min_speedup is not None:

@@ -75,7 +75,8 @@ def unsafe(rows: Array) -> Array:
     Args:
         rows: integer codes [out, K] in kernel order.
     """
-    pairs = rows[:, : rows.shape[1] // 2 * 2].reshape(len(rows), -1, 2).astype(np.int16)
+    count = rows.shape[1] // 2
+    pairs = rows[:, : 2 * count].reshape(len(rows), count, 2).astype(np.int16)
     high, low = np.maximum(pairs, 0).sum(axis=2), np.minimum(pairs, 0).sum(axis=2)
     return np.asarray((high > LIMIT) | (low < -LIMIT))
 
@@ -98,12 +99,12 @@ def project(wanted: Array, qmax: int) -> Array:
         Whole float numbers of the same shape.
     """
     codes = np.clip(np.rint(wanted), -qmax, qmax)
-    even = codes.shape[1] // 2 * 2
-    pairs, real = (a[:, :even].reshape(len(a), -1, 2) for a in (codes, np.clip(wanted, -qmax, qmax)))
+    count = codes.shape[1] // 2
+    pairs, real = (a[:, : 2 * count].reshape(len(a), count, 2) for a in (codes, np.clip(wanted, -qmax, qmax)))
     signs = np.sign(pairs)
     over = (signs[..., 0] == signs[..., 1]) & (np.abs(pairs).sum(axis=2) > LIMIT)
     first, second = np.abs(real[over]).T
     kept = np.clip(np.rint((LIMIT + first - second) / 2), LIMIT - qmax, qmax)
     pairs[over] = signs[over] * np.stack([kept, LIMIT - kept], axis=1)
-    codes[:, :even] = pairs.reshape(len(codes), -1)
+    codes[:, : 2 * count] = pairs.reshape(len(codes), 2 * count)
     return codes

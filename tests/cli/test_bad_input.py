@@ -137,7 +137,8 @@ def test_a_disk_that_fills_up(
 @pytest.mark.parametrize(
     "options",
     [["--observer", "mxe"], ["--format", "qqd"], ["--target", "arm"], ["--placement", "cots"],
-     ["--exclude", "nothing-like-this"], ["--preset", "imagenet"], ["--samples", "0"], ["--nonsense"]],
+     ["--exclude", "nothing-like-this"], ["--preset", "imagenet"], ["--samples", "0"], ["--seed", "-1"],
+     ["--nonsense"]],
 )  # fmt: skip
 def test_wrong_usage_exits_with_2(
     tmp_path: Path, photos: Path, digits_model: str, digits_preprocess: str, options: list[str]

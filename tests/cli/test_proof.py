@@ -12,6 +12,7 @@ import onnx_ir as ir
 import pytest
 
 import pyq8
+from pyq8 import cpu
 from pyq8.errors import ModelError
 from pyq8.verify.proof import run_file
 from tests.cli.run import run
@@ -86,9 +87,9 @@ def test_a_low_result_is_said_with_the_command_to_run_next(made: Made, tmp_path:
     (line,) = [line for line in error.splitlines() if "low accuracy" in line]
     assert line.endswith(f"see which layers lose it: pyq8 inspect {model} --data {images}")
     said, *_ = json.loads((tmp_path / "j").read_text())["warnings"]
-    assert "low accuracy" in said and "y " in said
+    assert line == f"warning: {said}" and "y " in said
     report = pyq8.quantize(model, images).report
-    assert f"warning: {said}" in str(report)
+    assert f"warning: {report.low[0]}" in str(report) and said.startswith(report.low[0])
     assert run("inspect", model, "--data", images)[0] == 0
 
 
@@ -102,4 +103,38 @@ def test_images_that_disagree_are_said_with_the_command_to_run_next(made: Made, 
 
     assert code == 0
     (line,) = [line for line in error.splitlines() if "calibration images are few" in line]
-    assert line.endswith(f"pyq8 quantize {model} --calib {few} --samples 16")
+    assert line.endswith(f"give more than are there: pyq8 quantize {model} --calib {few}")
+
+    _, _, error = run("quantize", model, "--calib", str(few), "-o", str(tmp_path / "o.onnx"), "--samples", "8")
+    assert f"give more: pyq8 quantize {model} --calib {few} --samples 16\n" in error
+
+
+def test_figures_of_sums_that_saturate_here_are_told(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the weights would saturate, those of another session are lower."""
+    monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
+    model, images = map(str, made)
+    given = "quantize", model, "--calib", images, "-o", str(tmp_path / "o.onnx"), "--json", "-", "--target"
+
+    assert run(*given, "avx2")[2] == ""
+    code, text, error = run(*given, "vnni")
+    (line,) = [line for line in json.loads(text)["warnings"] if "saturate" in line]
+    assert code == 0 and f"warning: {line}" in error and "--target avx2" in line
+
+
+@pytest.mark.parametrize("command", ["quantize", "check", "inspect", "tune"])
+def test_a_model_that_draws_at_random_is_told(tmp_path: Path, made: Made, command: str) -> None:
+    model, images, out = str(tmp_path / "random.onnx"), str(made[1]), str(tmp_path / "o.onnx")
+    onnx.save(ir.to_proto(between("[n] z = RandomNormalLike(a) b = Add(a, z)")), model)
+    judge = "--metric", "sqnr", "--min", "-50"
+    arguments: dict[str, tuple[str, ...]] = {
+        "quantize": (model, "--calib", images, "-o", out),
+        "check": (model, model, "--data", images, *judge),
+        "inspect": (model, "--data", images),
+        "tune": (model, "--calib", images, "--data", images, "-o", out, *judge),
+    }
+
+    _, text, error = run(command, *arguments[command])
+
+    assert "node 'n' (RandomNormalLike) draws at random" in text + error

@@ -74,6 +74,11 @@ MOVED: list[tuple[str, Weights]] = [
     ("[o] d = Conv(a, w) [n] c = MatMul(a, d) [q] b = Elu(c)", {"w": (16, 16, 1, 1)}),
     ("[o] d = Conv(a, w) [n] b = Where(which, a, d)", {"w": (16, 16, 1, 1), "which": np.arange(12) % 2 == 0}),
 ]
+MOVED += [
+    ("[p] c = Cast<to = 1>(a) [n] b = Conv(c, w)", {"w": (16, 16, 1, 1)}),
+    ("[n] c = Conv(a, w) [q] b = Cast<to = 1>(c)", {"w": (16, 16, 1, 1)}),
+    ("[p] c = Expand(a, back) [n] b = Conv(c, w)", {"w": (16, 16, 1, 1)}),
+]
 NUMBERS: Weights = {
     "one": np.array([1]),
     "two": np.array([2]),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyq8.groundwork import Progress
     from pyq8.result import Result
 
+SAMPLES = 100
+"""Images to calibrate on, where it is not said."""
 DECIDED = ("samples", "observer", "target", "placement", "effort", "input_", "layout", "color")
 """What a plan says already."""
 HOW = {"preset": "--preset", "preprocess_file": "--preprocess", "split": "--split"}
@@ -82,7 +84,7 @@ def do_asked(context: click.Context, out: str, progress: Progress, executor: Exe
     from pyq8 import replay as replay_plan
 
     asked = context.params
-    images = image_arguments(asked, "calib", samples=100)
+    images = image_arguments(asked, "calib", samples=SAMPLES)
     if asked["plan"] is not None:
         del images["samples"]
         result = replay_plan(
@@ -137,13 +139,17 @@ def _find_losses(context: click.Context, result: Result) -> list[str]:
     asked, report = context.params, result.report
     how = [word for name, flag in HOW.items() if asked[name] for word in (flag, str(asked[name]))]
     look = ["pyq8", "inspect", asked["model"], "--data", str(asked["calib"]), *how]
-    found = [f"{line}; see which layers lose it: {shlex.join(look)}" for line in report.low]
-    if report.halves is not None and report.halves.disagree:
-        more = ["pyq8", "quantize", asked["model"], "--calib", str(asked["calib"]), *how]
-        minmax = result.config.observer == "minmax"
-        more += ["--observer", "percentile"] if minmax else ["--samples", str(2 * result.calibration.samples)]
-        found += [f"{line}: {shlex.join(more)}" for line in report.doubts[len(report.low) :]]
-    return found
+    found = [*report.notes, *(f"{line}; see which layers lose it: {shlex.join(look)}" for line in report.low)]
+    few = report.doubts[len(found) :]
+    used, where = result.calibration.samples, ""
+    more = ["pyq8", "quantize", asked["model"], "--calib", str(asked["calib"]), *how]
+    if result.config.observer == "minmax":
+        more += ["--observer", "percentile"]
+    elif used < (asked["samples"] or SAMPLES):
+        where = " than are there"
+    else:
+        more += ["--samples", str(2 * used)]
+    return [*found, *(f"{line}{where}: {shlex.join(more)}" for line in few)]
 
 
 def _given(context: click.Context) -> list[str]:

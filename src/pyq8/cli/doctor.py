@@ -11,7 +11,7 @@ from pyq8.cli.style import dim
 
 
 @click.command("doctor")
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the tensors.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of the tensors.")
 @json_option
 def command(seed: int, json_file: str | None) -> None:
     """Examine this machine: CPU, versions, kernels, and whether every INT8 kernel computes what it must.

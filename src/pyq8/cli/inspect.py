@@ -86,10 +86,14 @@ def _show_kernels(model: str, json_file: str | None) -> dict[str, Any]:
 def _show_layers(
     model: str, data: str, how: list[str], json_file: str | None, options: dict[str, Any]
 ) -> dict[str, Any]:
+    from pyq8.model.file import load
+    from pyq8.model.parts import find_random
     from pyq8.ranking.rank import rank_layers
 
     with progress_bars() as progress:
         report = rank_layers(model, data, progress=progress, **options)
+    for note in find_random(load(model)):
+        warn(note)
     if options["preprocess"] is None and Path(data).is_dir():
         warn("preprocessing was guessed; say --preset or --preprocess if it is wrong")
     if json_file != "-":

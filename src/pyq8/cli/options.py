@@ -52,7 +52,8 @@ _DATA = (
                  help="Preprocessing from a file."),
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use N images."),
     click.option("--split", callback=give_way, metavar="NAME", help="Rows of labels.csv to use."),
-    click.option("--seed", type=int, metavar="N", help="Draw the images at random instead of taking the first."),
+    click.option("--seed", type=click.IntRange(min=0), metavar="N",
+                 help="Draw the images at random instead of taking the first."),
     click.option("--skip-bad", is_flag=True, callback=give_way,
                  help="Leave unreadable images out instead of stopping."),
 )  # fmt: skip

@@ -38,7 +38,8 @@ def command(context: click.Context, /, model: str, json_file: str | None, **opti
         check_report(options["calib"])
     with open_executor(options["workers"], options["dask"]) as executor, progress_bars() as progress:
         result = do_asked(context, out, progress, executor)
-    for doubt in find_doubts(context, result):
+    doubts = find_doubts(context, result)
+    for doubt in doubts:
         warn(doubt)
     if json_file != "-":
         show(result, model, options["calib"], out, options["plan"])
@@ -52,5 +53,5 @@ def command(context: click.Context, /, model: str, json_file: str | None, **opti
             raise OutputError(f"{error}; the model is kept: {out}") from None
         if json_file != "-":
             line("report", report)
-    write_json(result.to_json(), json_file)
+    write_json({**result.to_json(), "warnings": doubts}, json_file)
     return 0

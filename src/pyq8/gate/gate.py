@@ -22,6 +22,9 @@ WITHOUT_LABELS = {
 EXIT_CODES: dict[Outcome, int] = {"passed": 0, "failed": 1, "inconclusive": 4}
 
 
+NO_INT8 = "the model to judge computes nothing in INT8; give the quantized one second"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The gate's answer.
@@ -76,29 +79,23 @@ class Verdict:
         }
 
 
-def doubts(row: AccuracyRow, kernels: KernelReport, same: bool, saturating: bool) -> list[str]:
+def doubts(row: AccuracyRow, kernels: KernelReport, same: bool) -> list[str]:
     """What makes a verdict doubtful.
 
     Args:
         row: what is judged.
         kernels: of the quantized model.
         same: both models are the same file.
-        saturating: this CPU would saturate the model's sums.
     """
     found = []
     if same:
         found.append("both models are the same file")
     elif not any(r.int8 for r in kernels.rows):
-        found.append("the model to judge computes nothing in INT8; give the quantized one second")
+        found.append(NO_INT8)
     if row.reference is not None and row.metric in WITHOUT_LABELS and row.reference < CHANCE:
         found.append(
             f"FP32 itself scores {row.reference:.2f} %: the labels or the preprocessing do not fit the model; "
             f"{WITHOUT_LABELS[row.metric]} judges without labels"
-        )
-    if saturating:
-        found.append(
-            "pairs of the model's int8 weights saturate on this CPU, which has no VNNI: judged by exact sums, as "
-            "pyq8.session computes them; set session.x64quantprecision = 1 elsewhere, or quantize with --target avx2"
         )
     return found
 

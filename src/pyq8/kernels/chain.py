@@ -1,7 +1,7 @@
 """How many products INT32 holds, proven: peak * sum|w| < 2^31 over every chain.
 
-The same search as csrc/int16/chain.cc: a chain is found in granules of 16 * 2^i products, the coarsest first of which there
-are at most 16.
+The same search as csrc/int16/chain.cc: a chain is found in granules of 16 * 2^i products, the coarsest first of which
+there are at most 16.
 """
 
 from __future__ import annotations

@@ -49,11 +49,13 @@ def open_loader(
 
     Raises:
         DataError: the data cannot be read, or does not fit the model.
-        UsageError: samples or batch_size below 1, a source that is none of these, a random draw from an
+        UsageError: samples or batch_size below 1, a seed below 0, a source that is none of these, a random draw from an
             iterable.
     """
     if batch_size < 1 or (samples is not None and samples < 1):
         raise UsageError(f"samples is {samples}, batch_size {batch_size}; both count from 1")
+    if seed is not None and seed < 0:
+        raise UsageError(f"seed is {seed}; give a whole number from 0")
     if isinstance(source, Loader):
         return source
     if not isinstance(source, str | Path):

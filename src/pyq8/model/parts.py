@@ -31,6 +31,19 @@ def with_seeds(model: ir.Model) -> ir.Model:
     return copy
 
 
+def find_random(model: ir.Model) -> list[str]:
+    """What to say of the figures of a model that draws at random, in a line; nothing of another."""
+    from pyq8.graph_edit import RANDOM
+
+    drawing = next((node for node in model.graph.all_nodes() if node.op_type in RANDOM and not node.domain), None)
+    if drawing is None:
+        return []
+    return [
+        f"node {drawing.name!r} ({drawing.op_type}) draws at random: two runs of the model differ, in FP32 too, and so "
+        "do its figures; to judge it, replace what is drawn by an input"
+    ]
+
+
 def outputs_only(model: ir.Model, names: Iterable[str]) -> ir.Model:
     """A copy of the model that returns the named tensors, in this order, and computes nothing else."""
     return between(model, [v.name or "" for v in model.graph.inputs], names)

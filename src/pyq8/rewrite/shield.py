@@ -80,8 +80,8 @@ def _copy_before(node: ir.Node, index: int, tensors: Tensors) -> None:
 
 
 def _is_dequantized(value: ir.Value | None) -> bool:
-    """Whether a DequantizeLinear computes it, or what ONNX Runtime carries one past, or a Pad, which it fuses."""
-    while value is not None and (node := producer(value, *PASSED, "Pad")) is not None:
+    """Whether a DequantizeLinear does, or what ONNX Runtime carries one past or removes, or a Pad, which it fuses."""
+    while value is not None and (node := producer(value, *PASSED, *REMOVED, "Pad")) is not None:
         value = node.inputs[0]
     return producer(value, "DequantizeLinear") is not None
 
@@ -107,7 +107,7 @@ def _reaches_a_body(node: ir.Node) -> bool:
 
 
 def _is_quantized(node: ir.Node) -> bool:
-    """Whether a QuantizeLinear reads the output, behind Relu and Clip and what ONNX Runtime carries one past too."""
+    """Whether a QuantizeLinear reads the output, or what is fused, removed or passed behind it."""
     behind = [node]
     while behind:
         last = behind.pop()
@@ -117,6 +117,6 @@ def _is_quantized(node: ir.Node) -> bool:
                 return True
             if reader.domain or (moved and only_reader(last.outputs[0]) is None):
                 continue
-            if reader.op_type in PASSED or (reader.op_type in ("Relu", "Clip") and not moved):
+            if reader.op_type in (*PASSED, *REMOVED) or (reader.op_type in ("Relu", "Clip") and not moved):
                 behind.append(reader)
     return False

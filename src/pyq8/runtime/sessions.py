@@ -6,6 +6,7 @@ import io
 import os
 import re
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,6 +32,10 @@ LEVELS = {
 }
 INLINE_BYTES = 3 * 2**29
 """Models up to 1.5 GiB are handed over in memory; a protobuf message ends at 2 GiB."""
+
+
+LONGEST = 300
+"""Characters of a message of ONNX Runtime that are handed on."""
 
 
 def register(options: onnxruntime.SessionOptions) -> None:
@@ -157,7 +162,7 @@ def fails_on(what: str, feeds: Feeds, error: Exception) -> ModelError:
     """What to say of a model that loads and does not run."""
     shapes = ", ".join(f"{name} {value.shape}" for name, value in feeds.items())
     return ModelError(
-        f"{what} does not run on {shapes}: {_one_line(error)[:300]}; give inputs of the size that it was made for"
+        f"{what} does not run on {shapes}: {_one_line(error)}; give inputs of the sizes and values that it was made for"
     )
 
 
@@ -250,4 +255,6 @@ def _hand_over(
 def _one_line(error: Exception) -> str:
     """ONNX Runtime's message without its prefix, source positions and line breaks."""
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
-    return " ".join(text.split()) or type(error).__name__
+    text = re.sub(r"/\S+\.(?:cc|h):\d+ [\w:~<>]+\([^)]*\)(?: const)? ?", "", text)
+    words = " ".join(text.split()) or type(error).__name__
+    return textwrap.shorten(words, LONGEST, placeholder=" ...")

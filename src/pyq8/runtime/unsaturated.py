@@ -62,9 +62,14 @@ def cpu_saturates() -> bool:
     return cpu.cpu_class().saturates
 
 
-def may_saturate(model: ir.Model) -> bool:
-    """Whether a sum of the model can saturate on this CPU."""
-    return cpu_saturates() and any(True for _ in find_saturating(model))
+def find_inexact(model: ir.Model) -> list[str]:
+    """What to say of the figures of a model of which a sum can saturate on this CPU, in a line; nothing of another."""
+    if not cpu_saturates() or next(find_saturating(model), None) is None:
+        return []
+    return [
+        "pairs of the model's int8 weights saturate on this CPU, which has no VNNI: judged by exact sums, as "
+        "pyq8.session computes them; set session.x64quantprecision = 1 elsewhere, or quantize with --target avx2"
+    ]
 
 
 def find_saturating(model: ir.Model) -> Iterator[Saturating]:

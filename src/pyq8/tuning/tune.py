@@ -16,6 +16,7 @@ from pyq8.detection.detector import Detector
 from pyq8.errors import UsageError
 from pyq8.gate.accuracy_demand import check_limits
 from pyq8.gate.demand import Limits
+from pyq8.gate.gate import NO_INT8
 from pyq8.groundwork import Clock, Groundwork, Progress, lay_groundwork, step
 from pyq8.loaders import Images, Preprocess
 from pyq8.metrics import Metric
@@ -24,6 +25,7 @@ from pyq8.metrics.find import find_metric
 from pyq8.metrics.user import UserMetric
 from pyq8.model.file import save
 from pyq8.model.intake import input_specs
+from pyq8.model.parts import find_random
 from pyq8.model.pixel_input import pixel_input
 from pyq8.plan.groups import find_groups
 from pyq8.runtime.environment import environment
@@ -41,6 +43,7 @@ from pyq8.verify.judged import OF_BOXES, picks_boxes
 
 TIMED = 6
 """Models of the front that are timed at most."""
+ALL_FLOAT = "every node went back to FP32: demand less, or run the FP32 model as it is"
 ANYTHING = 1e9
 """A loss that every model keeps within."""
 
@@ -147,6 +150,8 @@ def tune(
     if preprocess is None and base.loader.preprocess is not None:
         guessed = base.loader.preprocess.preprocess
         say(f"warning: preprocessing was guessed ({guessed}); say --preset or --preprocess if it is wrong")
+    for note in find_random(base.original):
+        say(f"warning: {note}")
     specs, how = input_specs(base.original), preprocess if pixels is None else pixels.raw
     calibration, judged = (
         Images(source, how, most, rows, seed, skip_bad).open(specs)
@@ -200,13 +205,16 @@ def tune(
         executor=executor,
         progress=progress,
     )
+    if len(best.floats) == len(groups):
+        warnings = tuple(ALL_FLOAT if warning == NO_INT8 else warning for warning in verdict.warnings)
+        verdict = replace(verdict, warnings=warnings)
     return Tuning(
         best=best,
         trials=notebook.trials,
         front=tuple(found),
         speed=speed,
         goal=goal,
-        missed=tuple(_missed(goal, best, timed[best])),
+        missed=tuple(_missed(goal, best, timed[best], exam.judged.yardstick)),
         verdict=verdict,
         metric=exam.judged.name,
         yardstick=exam.judged.yardstick,
@@ -250,11 +258,13 @@ def _time(base: Groundwork, notebook: Notebook, trials: Sequence[Trial], progres
     return replace(report, rows=tuple(replace(row, path=n) for row, n in zip(report.rows, names, strict=True)))
 
 
-def _missed(goal: Goal, best: Trial, ms: float) -> list[str]:
+def _missed(goal: Goal, best: Trial, ms: float, yardstick: bool) -> list[str]:
     """What the best model does not meet."""
     found = []
-    if not goal.accurate(best.loss):
-        found.append(f"no trial loses at most {goal.limit:g} on the search images; the least is {best.loss:.4g}")
+    if goal.limit is not None and not goal.accurate(best.loss):
+        reached, least = (-goal.limit, -best.loss) if yardstick else (goal.limit, best.loss)
+        wanted, what = (f"reaches {reached:g}", "most") if yardstick else (f"loses at most {reached:g}", "least")
+        found.append(f"no trial {wanted} on the search images; the {what} is {least:.4g}")
     if not goal.fast(ms):
         found.append(
             f"it takes {ms:.2f} ms, and {goal.cap:.2f} ms were demanded; no trial that meets the rest is faster"

@@ -88,9 +88,7 @@ class HalvesReport:
             if images == 1:
                 return "enough? cannot be told from 1 image; give more"
             if 0 in self.samples:
-                return (
-                    f"enough? cannot be told: all {images} fell into one half, as copies do; give more, different ones"
-                )
+                return f"enough? cannot be told: all {images} fell into one half, as few or equal ones do; give more"
             return "enough: no range is chosen from them"
         count, verb = self.differing, "differs" if self.differing == 1 else "differ"
         sizes = " and ".join(map(str, self.samples))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pyq8.bench.speed import SpeedReport
 from pyq8.loaders import Batch
+from pyq8.model.parts import find_random
+from pyq8.runtime.unsaturated import find_inexact
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport
 from pyq8.verify.halves import HalvesReport
@@ -27,7 +29,7 @@ LOW = 15
 class Report:
     """What verification found; a part that was not asked for is None.
 
-    `low` says which outputs are far from FP32, in a line.
+    `low` says which outputs are far from FP32, `notes` what else the figures must be read with, in lines.
     """
 
     kernels: KernelReport
@@ -36,12 +38,13 @@ class Report:
     speed: SpeedReport | None = None
     halves: HalvesReport | None = None
     low: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What makes the model doubtful, in lines (outputs far from FP32, too few or too different images)."""
         few = self.halves is not None and self.halves.disagree
-        return (*self.low, *((f"the calibration images are {self.halves}",) if few else ()))
+        return (*self.notes, *self.low, *((f"the calibration images are {self.halves}",) if few else ()))
 
     def __str__(self) -> str:
         rows = self.accuracy.rows if self.accuracy else ()
@@ -84,10 +87,11 @@ def make_report(
     """
     kernels, session = load_kernels(quantized, plan.float_nodes)
     check_float(kernels, plan.float_nodes)
+    notes = (*find_inexact(quantized), *find_random(prepared))
     if not kept:
-        return Report(kernels)
+        return Report(kernels, notes=notes)
     accuracy, layers = compare(prepared, twin or quantized, plan, kept, progress, session)
-    return Report(kernels, accuracy, layers, low=() if picks_boxes(prepared) else find_low(accuracy))
+    return Report(kernels, accuracy, layers, low=() if picks_boxes(prepared) else find_low(accuracy), notes=notes)
 
 
 def find_low(accuracy: AccuracyReport) -> tuple[str, ...]:
