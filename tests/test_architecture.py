@@ -1,46 +1,65 @@
-"""The shape that DESIGN fixes: stages do not know one another, and help is instant."""
+"""The house is as `house.py` says, only the command line prints, and help is instant."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import pyq8
 
-ROOT = Path(pyq8.__file__).parent
-STAGES = {
-    "pyq8.passes": "passes",
-    "pyq8.calibration.calibrate": "calibrate.py",
-    "pyq8.plan.make": "plan.py",
-    "pyq8.rewrite": "rewrite",
-    "pyq8.verify": "verify",
-}
+from .house import HOUSE, ROOT, Room, imports, modules, room_of
+
+STAGES = ("pyq8.passes", "pyq8.calibration.calibrate", "pyq8.plan.make", "pyq8.rewrite", "pyq8.verify")
 
 
-def imports(path: Path) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+def test_every_file_is_in_a_room_and_every_room_is_there() -> None:
+    assert {room_of(module) for module in modules()} == {room.name for room in HOUSE}
+
+
+@pytest.mark.parametrize("room", HOUSE, ids=lambda room: room.name)
+def test_a_room_imports_what_the_house_says(room: Room) -> None:
+    """No more, which would be a stair that nobody planned, and no less, so that the table is true."""
+    found = {room_of(to): f"{module} imports {to}" for module, to in imports() if room_of(module) == room.name}
+
+    others = {name: why for name, why in found.items() if name != room.name}
+    assert not {why for name, why in others.items() if name not in room.imports}
+    assert room.imports <= others.keys()
+
+
+def test_no_room_imports_one_below_it_in_the_table() -> None:
+    order = [room.name for room in HOUSE]
+    for number, room in enumerate(HOUSE):
+        assert room.imports <= set(order[:number]), room.name
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_imports_no_other_stage(stage: str) -> None:
-    place = ROOT / STAGES[stage]
-    files = [place] if place.is_file() else list(place.rglob("*.py"))
-    assert files
     others = [other for other in STAGES if other != stage]
-    for file in files:
-        for name in imports(file):
-            assert not any(name == o or name.startswith(o + ".") for o in others), f"{file.name} imports {name}"
+    for module, to in imports():
+        if f"{module}.".startswith(f"{stage}."):
+            assert not any(f"{to}.".startswith(f"{other}.") for other in others), f"{module} imports {to}"
+
+
+def test_no_files_of_a_room_import_one_another_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {module: set() for module in modules()}
+    for module, to in imports():
+        if room_of(module) == room_of(to):
+            graph[module].add(to)
+
+    TopologicalSorter(graph).prepare()
+
+
+def test_contributing_shows_the_same_house() -> None:
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\w+)(?:/|\.py|)` \| (.*) \|$", text, re.MULTILINE)
+
+    assert shown == [(room.name, room.purpose) for room in HOUSE if room.name not in ("_version", "__main__")]
 
 
 def test_only_the_command_line_prints() -> None:
