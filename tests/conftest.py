@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -30,6 +31,18 @@ def _no_wishes_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither defaults nor colours of whoever runs the tests."""
     for name in ("PYQ8_CONFIG", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TERM"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tune` takes the time of one run for a model's, where the test does not depend on it."""
+    from pyq8.bench.speed import time_models
+    from pyq8.tuning import ranking
+
+    def once(paths: list[str], **options: Any) -> Any:
+        return time_models(paths, **{**options, "rounds": 1, "seconds": 0.0})
+
+    monkeypatch.setattr(ranking, "time_models", once)
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 LINE = "the FP32 model does not run on x (1, 3, 16, 16): Non-zero status code returned while running Gemm node"
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     "line",
     [
@@ -83,7 +84,7 @@ def test_bench_says_it_too() -> None:
         lambda: tune("flat.onnx", images(12), images(16), "best.onnx", metric="sqnr", minimum=20),
     ],
 )
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("folder", "hasty")
 def test_so_does_every_function(call: Callable[[], object]) -> None:
     with pytest.raises(ModelError) as caught:
         call()

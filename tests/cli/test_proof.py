@@ -37,7 +37,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pyq8.verify.layers.run_file", other)
 
 
-@pytest.mark.usefixtures("broken")
+@pytest.mark.usefixtures("broken", "hasty")
 @pytest.mark.parametrize("command", ["qdq", "qoperator", "tune", "replay", "batch"])
 def test_a_file_that_is_not_the_plan_leaves_the_target_as_it_was(made: Made, tmp_path: Path, command: str) -> None:
     model, images = map(str, made)
@@ -123,6 +123,7 @@ def test_figures_of_sums_that_saturate_here_are_told(
     assert code == 0 and f"warning: {line}" in error and "--target avx2" in line
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("command", ["quantize", "check", "inspect", "tune"])
 def test_a_model_that_draws_at_random_is_told(tmp_path: Path, made: Made, command: str) -> None:
     model, images, out = str(tmp_path / "random.onnx"), str(made[1]), str(tmp_path / "o.onnx")

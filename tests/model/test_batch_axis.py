@@ -177,6 +177,7 @@ def test_a_model_of_frames_is_quantized_whole(spectrogram: Path) -> None:
     assert result.report.accuracy is not None and result.report.accuracy.samples == 16
 
 
+@pytest.mark.usefixtures("hasty")
 def test_every_command_takes_the_same_samples(spectrogram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(spectrogram)
     judge = ["--metric", "sqnr", "--min", "20"]

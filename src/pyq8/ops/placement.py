@@ -9,7 +9,7 @@ uint8. Bodies of Loop, If and Scan are not looked into.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -40,6 +40,7 @@ class Placement:
     float_nodes: dict[str, str]
     absorbed: dict[str, str]
     outputs: dict[str, ir.Value]
+    _roots: dict[ir.Value, ir.Value] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def output(self, node: ir.Node) -> ir.Value:
         """The value that holds an INT8 node's first result."""
@@ -58,15 +59,21 @@ class Placement:
 
     def scale_root(self, value: ir.Value) -> ir.Value:
         """The value whose scale and zero point `value` shares."""
-        while True:
-            producer = value.producer()
-            rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
-            if producer is None or rule is None or not isinstance(rule.output, SameAs):
-                return value
-            source = producer.inputs[rule.output.input]
-            if (producer.name or "") not in self.outputs or source is None:
-                return value
+        passed = []
+        while (source := self._shares_with(value)) is not None and value not in self._roots:
+            passed.append(value)
             value = source
+        root = self._roots.get(value, value)
+        self._roots.update(dict.fromkeys(passed, root))  # many values in a row would walk the same way
+        return root
+
+    def _shares_with(self, value: ir.Value) -> ir.Value | None:
+        """The value that an INT8 node makes it of without changing the scale."""
+        producer = value.producer()
+        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        if producer is None or rule is None or not isinstance(rule.output, SameAs):
+            return None
+        return producer.inputs[rule.output.input] if (producer.name or "") in self.outputs else None
 
 
 def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str] | None = None) -> Placement:
