@@ -33,7 +33,7 @@ gate: $(VENV)/installed
 	$(BIN)/pyq8 check $(DIGITS)/digits.onnx $(VENV)/digits.int8.onnx --data $(DIGITS)/images --max-drop 2 --min-int8 1
 
 test: $(VENV)/installed-test browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Of Haswell, without what the emulator would warn that it lacks. Children of the tests are emulated too. numpy keeps off
 # AVX2: qemu 7.2 computes a wrong argsort there, findings/qemu_argsort.sh. ONNX Runtime and pyq8's kernels are right.
@@ -43,7 +43,8 @@ test-avx2: $(VENV)/installed-test qemu
 		"$$($(BIN)/python -c 'from numpy._core import _multiarray_umath as m; print(*{"AVX2", "X86_V3"} & {*m.__cpu_dispatch__})')" \
 		"$(abspath $(BIN))/python" > $(AVX2)
 	chmod +x $(AVX2)
-	PYQ8_TEST_PYTHON=$(AVX2) PYQ8_INT8_REGIONS=20 $(AVX2) -m pytest -m cpu $$(grep -rl "pytest.mark.cpu" tests)
+	PYQ8_TEST_PYTHON=$(AVX2) PYQ8_INT8_REGIONS=20 $(BIN)/python -m pytest -m cpu --dist worksteal \
+		--tx "$$(nproc)*popen//python=$(AVX2)" $$(grep -rl "pytest.mark.cpu" tests)
 
 qemu:
 	@command -v qemu-x86_64 >/dev/null || { apt-get -qq update && apt-get -qq install --no-install-recommends -y qemu-user; } || \
