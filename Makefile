@@ -43,7 +43,7 @@ test-avx2: $(VENV)/installed-test qemu
 		"$$($(BIN)/python -c 'from numpy._core import _multiarray_umath as m; print(*{"AVX2", "X86_V3"} & {*m.__cpu_dispatch__})')" \
 		"$(abspath $(BIN))/python" > $(AVX2)
 	chmod +x $(AVX2)
-	PYQ8_TEST_PYTHON=$(AVX2) PYQ8_INT8_REGIONS=20 $(BIN)/python -m pytest -m cpu --dist worksteal \
+	PYQ8_TEST_PYTHON=$(AVX2) PYQ8_INT8_REGIONS=20 $(BIN)/python -m pytest -m cpu --dist loadfile \
 		--tx "$$(nproc)*popen//python=$(AVX2)" $$(grep -rl "pytest.mark.cpu" tests)
 
 qemu:
