@@ -35,8 +35,6 @@ from pyq8.types import INT7, INT8, PAIRED, Array, Config, Feeds, Plan, pack_code
 
 from .small_models import FORMATS, Weights, between, parse, quantized, random_feeds
 
-pytestmark = pytest.mark.cpu
-
 DIGITS = Path(__file__).parents[1] / "calib_datasets" / "digits"
 EFFORT = Effort(equalize=False, images=0, pixels=32, layers=2)
 BODIES: dict[str, tuple[str, Weights]] = {
@@ -125,6 +123,7 @@ def plans(model: ir.Model, config: Config, feeds: list[Feeds]) -> tuple[Plan, Pl
     return plan, correct(model, plan, lambda: feeds, EFFORT, rewrite)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("name", [*BODIES, *OTHERS])
 def test_no_sum_saturates(name: str) -> None:
     model = models()[name]
@@ -135,6 +134,7 @@ def test_no_sum_saturates(name: str) -> None:
             assert_exact(rewrite(model, plan, form), feeds)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("name", [*BODIES, *OTHERS])
 def test_at_8_bits_it_would(name: str) -> None:
     model = models()[name]
@@ -164,10 +164,12 @@ def test_channels_of_which_nothing_saturates_keep_8_bits(weight: Array, safe: in
     assert not can_saturate(affine.quantize(weight, found) if codes is None else codes, 0)
 
 
+@pytest.mark.cpu
 def test_trained_weights_saturate_nowhere(trained: Result) -> None:
     assert_exact(trained.model, random_feeds(trained.prepared))
 
 
+@pytest.mark.cpu
 def test_depthwise_convolutions_keep_8_bits() -> None:
     model = between("c = Relu(a) b = Conv<group = 16>(c, w)", uniform({"w": (16, 1, 3, 3)}))
 
@@ -260,6 +262,7 @@ def test_rounding_keeps_within_and_beats_the_nearest(count: int) -> None:
     assert errors[0] < 0.2 * errors[1]
 
 
+@pytest.mark.cpu
 def test_the_sums_are_exact_or_those_of_pairs() -> None:
     """What the module says of the kernels, held against the one of this CPU."""
     rng = np.random.default_rng(0)

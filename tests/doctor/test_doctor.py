@@ -17,13 +17,12 @@ from pyq8.doctor.products import convolution
 from pyq8.ops import RULES, SameAs
 from tests.cli.run import run
 
-pytestmark = pytest.mark.cpu
-
 
 def some(name: str, safe: bool = True) -> list[Case]:
     return KERNELS.get(name)(np.random.default_rng(1), safe)
 
 
+@pytest.mark.cpu
 def test_every_kernel_is_right_here() -> None:
     found = examine()
 
@@ -52,12 +51,14 @@ def test_a_result_that_is_off_by_two_codes_is_noticed(name: str, runtime: str) -
     assert found.cases == 0 or cases[0].op_type in found.example
 
 
+@pytest.mark.cpu
 def test_sums_that_saturate_are_noticed() -> None:
     found = examine_cases("saturating", some("convolution 3x3", safe=False), ONNXRUNTIME)
 
     assert (found.wrong > found.cases / 2) if cpu.cpu_class().saturates else (found.wrong == 0)
 
 
+@pytest.mark.cpu
 def test_a_wrong_runtime_is_refused_by_quantize_and_check(
     monkeypatch: pytest.MonkeyPatch, digits_model: str, digits_images: str, tmp_path: Path
 ) -> None:

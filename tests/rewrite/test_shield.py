@@ -16,12 +16,11 @@ from pyq8.verify.report import make_report
 
 from ..small_models import FORMATS, Weights, between, check_case, executed, quantized, run
 
-pytestmark = pytest.mark.cpu
-
 BRANCH: Weights = {"w3": (16, 8, 3, 3)}
 SECOND = "[other] d = Conv<pads = [1, 1, 1, 1]>(x, w3)"
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(
     ("body", "weights", "q", "dq"),
     [
@@ -109,6 +108,7 @@ def test_what_only_moves_values_hides_no_excluded_node(body: str, weights: Weigh
         )
 
 
+@pytest.mark.cpu
 def test_an_excluded_convolution_whose_outputs_were_padded_runs_in_float() -> None:
     model = prepare(between("[n] b = Conv(a, w)", {"w": (18, 16, 1, 1), "w2": (16, 18, 3, 3)})).model
     assert "Slice" in [node.op_type for node in model.graph]
@@ -120,6 +120,7 @@ def test_an_excluded_convolution_whose_outputs_were_padded_runs_in_float() -> No
         assert not case.row(name, "n").int8
 
 
+@pytest.mark.cpu
 @pytest.mark.skipif(not kernels.available(), reason=kernels.reason() or "compiled")
 def test_a_region_before_an_excluded_movement_loads() -> None:
     """ONNX Runtime carried the QuantizeLinear to the region, and gave what is between no type."""
