@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
     digits = dataset("digits")
     how = pyq8.Preprocess.from_toml(digits / "preprocess.toml")
     for name in ("deviations", "percentile", "minmax"):
-        result = pyq8.quantize(digits / "digits.onnx", digits / "images", preprocess=how, observer=name)
+        result = pyq8.quantize(digits / "digits.onnx", digits / "images", preprocess=how, observer=name, effort="fast")
         result.save(folder / f"digits.{name}.int8.onnx")
         row = result.report.accuracy.find("sqnr") if result.report.accuracy else None
         print(f"{name:10} {row.value:.1f} dB of the logits, {result.report.kernels}" if row else name)

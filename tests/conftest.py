@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tests import one_core  # before whatever starts threads  # isort: skip
 
 import hypothesis
 import pytest
@@ -34,14 +37,24 @@ def _no_wishes_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def every_core() -> Iterator[None]:
+    """What the test starts may use all cores."""
+    one_core.leave()
+    yield
+    one_core.take()
+
+
+@pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`tune` takes the time of one run for a model's, where the test does not depend on it."""
+    """`tune` and `check` take the time of one run for a model's, where the test does not depend on it."""
+    from pyq8 import api
     from pyq8.bench.speed import time_models
     from pyq8.tuning import ranking
 
     def once(paths: list[str], **options: Any) -> Any:
         return time_models(paths, **{**options, "rounds": 1, "seconds": 0.0})
 
+    monkeypatch.setattr(api, "time_models", once)
     monkeypatch.setattr(ranking, "time_models", once)
 
 

@@ -6,8 +6,8 @@ A room is a folder or a file of src/pyq8. It imports rooms above it in this tabl
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pyq8
@@ -184,6 +184,7 @@ HOUSE = (
 )
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package, and its file."""
     found = {}
@@ -199,9 +200,11 @@ def room_of(module: str) -> str:
     return inside[0] if inside else "pyq8"
 
 
-def imports() -> Iterator[tuple[str, str]]:
+@cache
+def imports() -> tuple[tuple[str, str], ...]:
     """(module, module that it imports) of the package; imports inside functions and for types alone count too."""
     known = modules()
+    found = []
     for module, file in known.items():
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -211,4 +214,5 @@ def imports() -> Iterator[tuple[str, str]]:
                 names = [name if name in known else node.module for name in inside]
             else:
                 continue
-            yield from ((module, name) for name in names if name in known and name != module)
+            found += [(module, name) for name in names if name in known and name != module]
+    return tuple(found)

@@ -232,13 +232,8 @@ def test_a_cpu_without_vnni_is_told_and_the_sums_do_not_saturate(  # type: ignor
     assert set(saturating) == {False}
 
 
-def test_a_speedup_that_no_model_has(check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    from functools import partial
-
-    from pyq8 import api
-    from pyq8.bench.speed import time_models
-
-    monkeypatch.setattr(api, "time_models", partial(time_models, rounds=1, seconds=0))
+@pytest.mark.usefixtures("hasty")
+def test_a_speedup_that_no_model_has(check, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     code, text, _ = check(*FEW, "--min-speedup", "1000")
     assert code == 0 and "at least 1000x demanded; --strict-speed" in text
     file = tmp_path / "c.json"

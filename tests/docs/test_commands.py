@@ -68,7 +68,7 @@ def given_names(images: Path) -> dict[str, Any]:
     return {"__name__": "__main__", "loader": [batch("calib")], "data": [batch("val")]}
 
 
-@pytest.mark.usefixtures("unchanged_imports")
+@pytest.mark.usefixtures("unchanged_imports", "hasty")
 @pytest.mark.parametrize("document", [d for d in RUN if to_run(d)], ids=lambda d: str(d.relative_to(ROOT)))
 def test_the_commands_run(
     document: Path, tmp_path: Path, digits: Path, few_images: Path, int8: Path, monkeypatch: pytest.MonkeyPatch

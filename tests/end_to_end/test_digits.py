@@ -82,6 +82,7 @@ def test_both_formats_agree(tmp_path: Path, digits_model: str, result: pyq8.Resu
     assert sqnr(logits(tmp_path / "qdq.onnx", images), logits(tmp_path / "qoperator.onnx", images)) >= 40
 
 
+@pytest.mark.usefixtures("every_core")
 def test_the_same_bytes_whatever_the_order_and_the_batches(
     tmp_path: Path, digits_model: str, result: pyq8.Result, images: Any
 ) -> None:

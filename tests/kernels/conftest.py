@@ -11,3 +11,8 @@ from pyq8 import cpu, kernels
 def threads() -> Iterator[None]:
     yield
     kernels.set_threads(cpu.physical_cores())
+
+
+@pytest.fixture(autouse=True)
+def cores(every_core: None) -> None:
+    """For as many threads."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from pyq8.cli.method_options import method_arguments
 from pyq8.cli.options import check_data_options, find_preprocess, image_arguments
 from pyq8.cli.output import check_writable
 from pyq8.errors import ModelError, UsageError
@@ -100,15 +101,7 @@ def do_asked(context: click.Context, out: str, progress: Progress, executor: Exe
         result = api.quantize(
             asked["model"],
             asked["calib"],
-            observer=asked["observer"],
-            format=asked["format_"],
-            target=asked["target"],
-            placement=asked["placement"],
-            effort=asked["effort"],
-            exclude=asked["exclude"],
-            input=asked["input_"],
-            layout=asked["layout"],
-            color=asked["color"],
+            **method_arguments(asked),
             executor=executor,
             progress=progress,
             **images,

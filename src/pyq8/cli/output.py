@@ -126,10 +126,12 @@ def _finite(data: Any) -> Any:
 
 def warn_of_saturation(model: str) -> None:
     """One line where weights of an ONNX file saturate on this CPU, and cost time for it."""
-    from pyq8.runtime.unsaturated import cost, cpu_saturates, unsaturated
+    from pyq8 import cpu
 
-    if cpu_saturates() and model.endswith(".onnx"):
+    if not cpu.has_vnni() and model.endswith(".onnx"):
         import onnx_ir as ir
+
+        from pyq8.runtime.unsaturated import cost, unsaturated
 
         found = unsaturated(ir.load(model))
         if found is not None:

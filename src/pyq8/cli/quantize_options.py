@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pyq8.cli import names
+from pyq8.cli.method_options import method_options
 from pyq8.cli.options import F, data_options, json_option, worker_options
 from pyq8.cli.usage import message
 from pyq8.errors import UsageError
@@ -22,59 +23,9 @@ _OPTIONS = (
         help="Default: MODEL with .int8.onnx; a folder for several models.",
     ),
     data_options,
-    click.option(
-        "--observer",
-        type=names.OBSERVER,
-        default="percentile",
-        show_default=True,
-        help="How ranges are chosen: percentile, mse, kl, minmax.",
-    ),
-    click.option(
-        "--format",
-        "format_",
-        type=names.FORMAT,
-        default="qdq",
-        show_default=True,
-        help="qdq, qoperator, or pyq8: in pyq8's own INT8 kernels.",
-    ),
+    method_options,
     click.option(
         "--fallback", type=names.PATH, metavar="FILE", help="Of --format pyq8: write the same model in QDQ form too."
-    ),
-    click.option(
-        "--target",
-        type=names.TARGET,
-        default="auto",
-        show_default=True,
-        help="vnni, avx2 (weights that saturate on no CPU), or auto: this CPU.",
-    ),
-    click.option(
-        "--input",
-        "input_",
-        type=names.INPUT,
-        default="float",
-        show_default=True,
-        help="What the INT8 model takes: float, as before, or uint8: pixels 0..255, the normalization inside.",
-    ),
-    click.option(
-        "--layout", type=names.LAYOUT, default="nhwc", show_default=True, help="With --input uint8: nhwc or nchw."
-    ),
-    click.option("--color", type=names.COLOR, default="rgb", show_default=True, help="With --input uint8: rgb or bgr."),
-    click.option(
-        "--placement",
-        type=names.PLACEMENT,
-        default="cost",
-        show_default=True,
-        help="cost: FP32 where that is estimated faster; all: INT8 wherever there is a kernel.",
-    ),
-    click.option(
-        "--effort",
-        type=names.EFFORT,
-        default="default",
-        show_default=True,
-        help="Work put into accuracy: fast, default or best.",
-    ),
-    click.option(
-        "--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32; name or pattern, repeatable."
     ),
     click.option("--save-plan", type=names.PATH, metavar="FILE", help="Write the plan as JSON, to edit and to replay."),
     click.option(

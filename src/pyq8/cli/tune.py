@@ -9,6 +9,7 @@ import click
 
 from pyq8.cli import names
 from pyq8.cli.level import say, tell_path
+from pyq8.cli.method_options import method_arguments, method_options
 from pyq8.cli.options import (
     check_data_options,
     data_options,
@@ -54,19 +55,7 @@ LISTED = 12
 @click.option("--confidence", type=float, default=0.95, show_default=True, metavar="P", help="Of the verdict.")
 @click.option("--truth", type=names.TRUTH, default="annotations", show_default=True, help="As for check.")
 @click.option("--detector", type=names.PATH, metavar="FILE.toml", help="As for check.")
-@click.option("--observer", type=names.OBSERVER, default="percentile", show_default=True, help="As for quantize.")
-@click.option("--format", "format_", type=names.FORMAT, default="qdq", show_default=True, help="qdq or qoperator.")
-@click.option("--target", type=names.TARGET, default="auto", show_default=True, help="vnni, avx2 or auto: this CPU.")
-@click.option("--input", "input_", type=names.INPUT, default="float", show_default=True, help="float or uint8.")
-@click.option(
-    "--layout", type=names.LAYOUT, default="nhwc", show_default=True, help="With --input uint8: nhwc or nchw."
-)
-@click.option("--color", type=names.COLOR, default="rgb", show_default=True, help="With --input uint8: rgb or bgr.")
-@click.option(
-    "--placement", type=names.PLACEMENT, default="cost", show_default=True, help="cost or all, as for quantize."
-)
-@click.option("--effort", type=names.EFFORT, default="default", show_default=True, help="fast, default or best.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Node that stays FP32 in any case.")
+@method_options
 @worker_options
 @json_option
 def command(
@@ -82,19 +71,10 @@ def command(
     confidence: float,
     truth: str,
     detector: str | None,
-    observer: str,
-    format_: str,
-    target: str,
-    input_: str,
-    layout: str,
-    color: str,
-    placement: str,
-    effort: str,
-    exclude: tuple[str, ...],
     workers: int | None,
     dask: str | None,
     json_file: str | None,
-    **images: Any,
+    **options: Any,
 ) -> int:  # fmt: skip
     """Quantize, and return to FP32 the nodes that lose too much for the time they save.
 
@@ -111,11 +91,11 @@ def command(
     out = output or f"{model.removesuffix('.onnx')}.int8.onnx"
     if Path(out).resolve() == Path(model).resolve():
         raise UsageError(f"-o {out}: would overwrite the FP32 model; give another name")
-    check_format(format_)
+    check_format(options["format_"])
     check_writable(out)
     check_writable(json_file, model, out)
-    check_data_options(calib, images, besides=("split",))
-    check_data_options(data, images)
+    check_data_options(calib, options, besides=("split",))
+    check_data_options(data, options)
     table = _Table(quiet=json_file == "-")
     try:
         with open_executor(workers, dask) as executor, progress_bars() as progress:
@@ -132,20 +112,12 @@ def command(
                 detector=detector,
                 confidence=confidence,
                 search_samples=search_samples,
-                observer=observer,
-                format=format_,
-                target=target,
-                exclude=exclude,
-                input=input_,
-                layout=layout,
-                color=color,
-                placement=placement,
-                effort=effort,
                 watch=table.add,
                 say=table.say,
                 executor=executor,
                 progress=progress,
-                **image_arguments(images, "val", samples=100),
+                **method_arguments(options),
+                **image_arguments(options, "val", samples=100),
             )
     except KeyboardInterrupt:
         if not table.rows and not Path(f"{out}.tune.json").exists():

@@ -202,9 +202,7 @@ def model_session(
 
 def _exact(asked: bool | None) -> bool:
     """Whether weights must be looked at for pairs that saturate."""
-    from pyq8.runtime.unsaturated import cpu_saturates
-
-    return cpu_saturates() if asked is None else asked
+    return not cpu.has_vnni() if asked is None else asked
 
 
 def _unsaturated(source: str | bytes) -> tuple[onnx_ir.Model, int] | None:

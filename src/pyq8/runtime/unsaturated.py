@@ -57,14 +57,9 @@ class Saturating:
     codes: Array
 
 
-def cpu_saturates() -> bool:
-    """Whether this CPU adds pairs of u8 x s8 products in 16 bits: x86 without VNNI."""
-    return cpu.cpu_class().saturates
-
-
 def find_inexact(model: ir.Model) -> list[str]:
     """What to say of the figures of a model of which a sum can saturate on this CPU, in a line; nothing of another."""
-    if not cpu_saturates() or next(find_saturating(model), None) is None:
+    if cpu.has_vnni() or next(find_saturating(model), None) is None:
         return []
     return [
         "pairs of the model's int8 weights saturate on this CPU, which has no VNNI: judged by exact sums, as "

@@ -7,13 +7,9 @@ namespace pyq8 {
 const std::vector<const char*>& isas() {
   static const std::vector<const char*> found = [] {
     std::vector<const char*> names;
-#ifdef PYQ8_VNNI
-    if (cpu().avx512_vnni && cpu().fma) names.push_back("vnni");
-#endif
-#ifdef PYQ8_AVX2
-    if (cpu().avx2 && cpu().fma) names.push_back("avx2");
-#endif
-    names.push_back("scalar");
+#define PYQ8_NAME(name, constant, here) \
+  if (here) names.push_back(#name);
+    PYQ8_ISAS(PYQ8_NAME)
     return names;
   }();
   return found;

@@ -5,6 +5,22 @@
 #include <cstring>
 #include <vector>
 
+// X(name, constant, whether the processor has it) for each set of this build, best first.
+#define PYQ8_ISAS(X) PYQ8_ISA_VNNI(X) PYQ8_ISA_AVX2(X) X(scalar, kScalar, true)
+#ifdef PYQ8_VNNI
+#define PYQ8_ISA_VNNI(X) X(vnni, kVnni, cpu().avx512_vnni && cpu().fma)
+#else
+#define PYQ8_ISA_VNNI(X)
+#endif
+#ifdef PYQ8_AVX2
+#define PYQ8_ISA_AVX2(X) X(avx2, kAvx2, cpu().avx2 && cpu().fma)
+#else
+#define PYQ8_ISA_AVX2(X)
+#endif
+
+#define PYQ8_DECLARE_ISA(name, constant, here) extern const Isa constant;
+#define PYQ8_ADDRESS_OF_ISA(name, constant, here) &constant,
+
 namespace pyq8 {
 
 // Their names, best first; the last is "scalar".

@@ -2,19 +2,10 @@
 
 #include <vector>
 
-#include "common/isas.h"
-
 namespace pyq8 {
 
 const Isa& isa_of(int index) {
-  static const Isa* const known[] = {
-#ifdef PYQ8_VNNI
-      &kVnni,
-#endif
-#ifdef PYQ8_AVX2
-      &kAvx2,
-#endif
-      &kScalar};
+  static const Isa* const known[] = {PYQ8_ISAS(PYQ8_ADDRESS_OF_ISA)};
   static const std::vector<const Isa*> found = usable(known);
   return size_t(index) < found.size() ? *found[size_t(index)] : *found.back();
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "common/isas.h"
 #include "int16/normalization.h"
 
 constexpr int kVectors = 2;    // of a block of packed operands: [step][kVectors * lanes] times 32 bits
@@ -69,10 +70,4 @@ struct Isa {
   NormLoops normalization;
 };
 
-extern const Isa kScalar;
-#ifdef PYQ8_AVX2
-extern const Isa kAvx2;
-#endif
-#ifdef PYQ8_VNNI
-extern const Isa kVnni;
-#endif
+PYQ8_ISAS(PYQ8_DECLARE_ISA)

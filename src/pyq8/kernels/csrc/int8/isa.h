@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "common/isas.h"
+
 namespace pyq8::int8 {
 
 constexpr int kOutputs = 16;     // of a block of packed weights: [taps][steps][kOutputs][kGroup] bytes
@@ -107,12 +109,6 @@ struct Isa {
   void (*transpose)(const uint8_t* x, int64_t x_row, int64_t rows, int64_t cols, uint8_t* y, int64_t y_row);
 };
 
-extern const Isa kScalar;
-#ifdef PYQ8_AVX2
-extern const Isa kAvx2;
-#endif
-#ifdef PYQ8_VNNI
-extern const Isa kVnni;
-#endif
+PYQ8_ISAS(PYQ8_DECLARE_ISA)
 
 }  // namespace pyq8::int8
