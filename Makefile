@@ -10,6 +10,7 @@
 # make links   the same, and every link to the outside (needs a network)
 # make kernels   build the compiled kernels into src, for PYTHONPATH=src (needs CMake and a C++17 compiler)
 # make sanitize  the tests of the INT8 kernels on a build that stops at wrong addresses and undefined behaviour (GCC)
+# make env   only what all of them need
 # Each makes its own virtual environment in .venv first.
 
 PYTHON ?= python3
@@ -22,7 +23,9 @@ TEST_PYTHON ?= $(BIN)/python
 
 DIGITS := calib_datasets/digits
 
-.PHONY: demo gate test test-avx2 qemu browser lint docs links dist packages kernels sanitize clean
+.PHONY: env demo gate test test-avx2 qemu browser lint docs links dist packages kernels sanitize clean
+
+env: $(VENV)/installed-dev browser qemu
 
 demo: $(VENV)/installed
 	$(BIN)/pyq8 demo
@@ -32,19 +35,19 @@ gate: $(VENV)/installed
 		-o $(VENV)/digits.int8.onnx
 	$(BIN)/pyq8 check $(DIGITS)/digits.onnx $(VENV)/digits.int8.onnx --data $(DIGITS)/images --max-drop 2 --min-int8 1
 
-test: $(VENV)/installed-test browser
+test: $(VENV)/installed-dev browser
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Of Haswell, without what the emulator would warn that it lacks. Children of the tests are emulated too. numpy keeps off
 # AVX2: qemu 7.2 computes a wrong argsort there, findings/qemu_argsort.sh. ONNX Runtime and pyq8's kernels are right.
 AVX2 := $(abspath $(VENV))/bin/python-avx2
-test-avx2: $(VENV)/installed-test qemu
+test-avx2: $(VENV)/installed-dev qemu
 	printf '#!/bin/sh\nexport NPY_DISABLE_CPU_FEATURES=%s\nexec qemu-x86_64 -cpu Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm "%s" "$$@"\n' \
 		"$$($(BIN)/python -c 'from numpy._core import _multiarray_umath as m; print(*{"AVX2", "X86_V3"} & {*m.__cpu_dispatch__})')" \
 		"$(abspath $(BIN))/python" > $(AVX2)
 	chmod +x $(AVX2)
-	PYQ8_TEST_PYTHON=$(AVX2) PYQ8_INT8_REGIONS=20 $(BIN)/python -m pytest -m cpu --dist loadfile \
-		--tx "$$(nproc)*popen//python=$(AVX2)" $$(grep -rl "pytest.mark.cpu" tests)
+	PYQ8_TEST_PYTHON=$(AVX2) PYQ8_INT8_REGIONS=20 $(BIN)/python -m pytest -m cpu --dist loadfile --no-loadscope-reorder \
+		--tx "$$(nproc)*popen//python=$(AVX2)" $$(grep -rl "pytest.mark.cpu" tests | sort)
 
 qemu:
 	@command -v qemu-x86_64 >/dev/null || { apt-get -qq update && apt-get -qq install --no-install-recommends -y qemu-user; } || \
@@ -56,7 +59,7 @@ browser:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get -qq update && apt-get -qq install --no-install-recommends -y chromium-headless-shell || true; fi
 
-lint: $(VENV)/installed-test
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -74,7 +77,7 @@ packages: dist
 
 SPHINX = $(BIN)/python -m sphinx -W --keep-going -n -q -d build/doctrees docs
 
-docs: $(VENV)/installed-docs
+docs: $(VENV)/installed-dev
 	rm -rf site
 	$(SPHINX) -b html site
 	$(SPHINX) -b doctest build/doctest
@@ -95,13 +98,10 @@ $(VENV)/installed: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check .
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
-	touch $@
-
-$(VENV)/installed-docs: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
-	touch $@
+# With all that tests, lint and the documentation need.
+$(VENV)/installed-dev: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test,docs]'
+	touch $@ $(VENV)/installed
 # ONNX Runtime's own memory is not instrumented: no report of leaks, and no check that new and delete match.
 sanitize:
 	cmake -S src/pyq8/kernels -B build/sanitize -DPYQ8_SANITIZE=ON

@@ -32,7 +32,7 @@ class CpuClass:
         name: as DESIGN and the documents spell it.
         needs: of `FLAGS`.
         saturates: ONNX Runtime adds pairs of u8 x s8 products in 16 bits, which holds no two of 255 * 127.
-        kernels: ours that run there, best first; csrc/common/isas.cc chooses the same.
+        kernels: ours that run there, best first; csrc/common/isas.h lists the same.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The walks through the code name what is there."""
+"""The walks through the code, and the table of what to change where, name what is there."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def test_what_a_walk_names_is_there(file: str, names: list[str]) -> None:
 
 def test_every_file_that_a_walk_names_has_something_to_look_at() -> None:
     assert set(re.findall(r"`([\w/]+\.py)`", WALKS)) == {file for file, *_ in NAMED}
+
+
+def test_contributing_names_files_that_are_there() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## To add or to change")[2]
+    named = re.findall(r"`((?:\w+/)*\w+\.(?:py|cc|h|txt))`", table.partition("\n## ")[0])
+    assert len(named) > 20
+    for name in set(named) - {"tile_NAME.cc"}:
+        assert any((folder / name).is_file() for folder in (ROOT, ROOT / "src" / "pyq8")), name
