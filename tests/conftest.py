@@ -46,16 +46,17 @@ def every_core() -> Iterator[None]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`tune` and `check` take the time of one run for a model's, where the test does not depend on it."""
+    """Commands take the time of one run for a model's, where the test does not depend on it."""
     from pyq8 import api
+    from pyq8.bench import speed
     from pyq8.bench.speed import time_models
     from pyq8.tuning import ranking
 
     def once(paths: list[str], **options: Any) -> Any:
         return time_models(paths, **{**options, "rounds": 1, "seconds": 0.0})
 
-    monkeypatch.setattr(api, "time_models", once)
-    monkeypatch.setattr(ranking, "time_models", once)
+    for module in (speed, api, ranking):
+        monkeypatch.setattr(module, "time_models", once)
 
 
 @pytest.fixture(scope="session")

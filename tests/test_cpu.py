@@ -52,8 +52,8 @@ def test_the_class_is_read_from_the_flags(
 
 
 @X86
-def test_our_kernels_are_those_of_the_class() -> None:
-    assert kernels.isas() == cpu.cpu_class().kernels
+def test_our_kernels_are_those_that_the_processor_runs() -> None:
+    assert kernels.isas() == cpu.our_kernels()
 
 
 def test_no_x86_is_a_class_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,29 +32,31 @@ class CpuClass:
         name: as DESIGN and the documents spell it.
         needs: of `FLAGS`.
         saturates: ONNX Runtime adds pairs of u8 x s8 products in 16 bits, which holds no two of 255 * 127.
-        kernels: ours that run there, best first; csrc/common/isas.h lists the same.
     """
 
     name: str
     needs: frozenset[str]
     saturates: bool
-    kernels: tuple[str, ...]
 
 
 CLASSES = tuple(
-    CpuClass(name, frozenset(needs.split()), saturates, tuple(kernels.split()))
-    for name, needs, saturates, kernels in (
-        ("amx", "amx_int8 avx512_vnni", False, "vnni avx2 scalar"),
-        ("avx512_vnni", "avx512_vnni", False, "vnni avx2 scalar"),
-        ("avx_vnni", "avx2 avx_vnni", False, "avx2 scalar"),
-        ("avx512", "avx2 avx512", True, "avx2 scalar"),
-        ("avx2", "avx2", True, "avx2 scalar"),
-        ("sse", "", True, "scalar"),
+    CpuClass(name, frozenset(needs.split()), saturates)
+    for name, needs, saturates in (
+        ("amx", "amx_int8 avx512_vnni", False),
+        ("avx512_vnni", "avx512_vnni", False),
+        ("avx_vnni", "avx2 avx_vnni", False),
+        ("avx512", "avx2 avx512", True),
+        ("avx2", "avx2", True),
+        ("sse", "", True),
     )
 )
 """The kinds of x86 processors, best first: a processor is of the first of which it has all."""
-OTHER = CpuClass("other", frozenset(), saturates=False, kernels=("scalar",))
+OTHER = CpuClass("other", frozenset(), saturates=False)
 """No x86 at all: ONNX Runtime's kernels there do not saturate."""
+
+KERNELS = {"vnni": "avx512_vnni", "avx_vnni": "avx2 avx_vnni", "avx512": "avx2 avx512", "avx2": "avx2", "scalar": ""}
+"""The instruction sets that pyq8's kernels are compiled for, best first -> of `FLAGS` what each needs;
+csrc/common/isas.h lists the same."""
 
 _share: int | None = None
 
@@ -85,6 +87,11 @@ def cpu_class() -> CpuClass:
         return OTHER
     found = isa()
     return next(row for row in CLASSES if row.needs <= found)
+
+
+def our_kernels() -> tuple[str, ...]:
+    """Those of `KERNELS` that run on the processor."""
+    return tuple(name for name, needs in KERNELS.items() if set(needs.split()) <= isa())
 
 
 def has_vnni() -> bool:

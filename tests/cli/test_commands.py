@@ -123,6 +123,7 @@ def test_a_profile_of_one_model_says_what_to_compare_it_with(digits_model: str, 
     assert "/stem/conv/Conv" in {node["name"] for node in profile["nodes"]}
 
 
+@pytest.mark.usefixtures("hasty")
 def test_demo_passes(tmp_path: Path) -> None:
     code, text, _ = run("demo", "-o", str(tmp_path))
     assert code == 0

@@ -44,7 +44,7 @@ def reason() -> str:
 
 
 def isas() -> tuple[str, ...]:
-    """Of vnni, avx2, scalar those that this build and CPU can run, best first; none without the compiled kernels."""
+    """Of vnni, avx_vnni, avx512, avx2, scalar those that run here, best first; none without the compiled kernels."""
     return library.names()
 
 

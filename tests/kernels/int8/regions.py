@@ -237,10 +237,16 @@ class Maker:
         return Window(r, s, stride_h, stride_w, top, left, bottom, right, dilation_h, dilation_w)
 
     def weight(self, shape: tuple[int, ...]) -> Array:
-        if self.rng.random() < 0.15:
-            extreme: Array = self.rng.choice(np.array([-128, 127], np.int8), shape)
-            return extreme
-        return self.rng.integers(-128, 128, shape, np.int8)
+        """Any codes or the extreme ones; few pairs or none of some blocks of 16 outputs saturate in INT16."""
+        codes: Array = self.rng.integers(-128, 128, shape, np.int8)
+        if self.rng.random() < 0.3:
+            codes = self.rng.choice(np.array([-128, 127], np.int8), shape)
+        if self.rng.random() < 0.6:
+            blocks = self.rng.random(-(-shape[0] // 16)) < self.rng.choice([0.5, 1])
+            safe = np.repeat(blocks, 16)[: shape[0]]
+            few = self.rng.random(shape) < self.rng.choice([0, 0.02])
+            codes[safe] = np.where(few, codes, np.clip(codes, -64, 64))[safe]  # 128 together: just so
+        return codes
 
     def bias(self, k: int, x: int, weight: Array, zero: int) -> Array:
         if self.rng.random() < 0.1:

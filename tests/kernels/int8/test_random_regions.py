@@ -1,4 +1,4 @@
-"""Random regions: numpy, plain C++, AVX2 and VNNI give the same bytes."""
+"""Random regions: numpy and every instruction set give the same bytes."""
 
 from __future__ import annotations
 

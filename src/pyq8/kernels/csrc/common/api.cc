@@ -20,8 +20,10 @@ PYQ8_API const char* pyq8_cpu_name() { return cpu().name; }
 PYQ8_API const char* pyq8_cpu_instructions() {
   static const std::string found = [] {
     const Cpu& c = cpu();
-    const std::pair<bool, const char*> all[] = {{c.avx2 && c.fma, " avx2"},      {c.avx_vnni, " avx_vnni"},
-                                                {c.avx512, " avx512"},           {c.avx512_vnni, " avx512_vnni"},
+    const std::pair<bool, const char*> all[] = {{c.avx2, " avx2"},
+                                                {c.avx_vnni, " avx_vnni"},
+                                                {c.avx512, " avx512"},
+                                                {c.avx512_vnni, " avx512_vnni"},
                                                 {c.amx_int8, " amx_int8"}};
     std::string names;
     for (const auto& [has, name] : all) names += has ? name : "";

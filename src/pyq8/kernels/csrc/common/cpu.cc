@@ -36,10 +36,10 @@ Cpu ask() {
   const Registers first(1, 0), seventh(7, 0), more(7, 1);
   const uint64_t kept = bit(first.c, 27) ? kept_registers() : 0;
   const bool ymm = (kept & 0x6) == 0x6, zmm = ymm && (kept & 0xe0) == 0xe0, tiles = (kept & 0x60000) == 0x60000;
-  found.fma = ymm && bit(first.c, 12);
-  found.avx2 = ymm && bit(seventh.b, 5);
+  found.avx2 = ymm && bit(seventh.b, 5) && bit(first.c, 12);
   found.avx_vnni = found.avx2 && seventh.a >= 1 && bit(more.a, 4);
-  found.avx512 = zmm && bit(seventh.b, 16) && bit(seventh.b, 17) && bit(seventh.b, 30) && bit(seventh.b, 31);
+  found.avx512 =
+      found.avx2 && zmm && bit(seventh.b, 16) && bit(seventh.b, 17) && bit(seventh.b, 30) && bit(seventh.b, 31);
   found.avx512_vnni = found.avx512 && bit(seventh.c, 11);
   found.amx_int8 = tiles && bit(seventh.d, 24) && bit(seventh.d, 25);
   return found;

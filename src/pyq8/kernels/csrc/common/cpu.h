@@ -4,11 +4,10 @@
 namespace pyq8 {
 
 struct Cpu {
-  char name[49] = "";         // as the processor spells it, empty where it does not
-  bool fma = false;
-  bool avx2 = false;
+  char name[49] = "";  // as the processor spells it, empty where it does not
+  bool avx2 = false;   // and FMA
   bool avx_vnni = false;
-  bool avx512 = false;        // F, BW, DQ and VL
+  bool avx512 = false;  // F, BW, DQ and VL
   bool avx512_vnni = false;
   bool amx_int8 = false;
 };

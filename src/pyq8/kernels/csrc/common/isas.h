@@ -6,14 +6,24 @@
 #include <vector>
 
 // X(name, constant, whether the processor has it) for each set of this build, best first.
-#define PYQ8_ISAS(X) PYQ8_ISA_VNNI(X) PYQ8_ISA_AVX2(X) X(scalar, kScalar, true)
+#define PYQ8_ISAS(X) PYQ8_ISA_VNNI(X) PYQ8_ISA_AVX_VNNI(X) PYQ8_ISA_AVX512(X) PYQ8_ISA_AVX2(X) X(scalar, kScalar, true)
 #ifdef PYQ8_VNNI
-#define PYQ8_ISA_VNNI(X) X(vnni, kVnni, cpu().avx512_vnni && cpu().fma)
+#define PYQ8_ISA_VNNI(X) X(vnni, kVnni, cpu().avx512_vnni)
 #else
 #define PYQ8_ISA_VNNI(X)
 #endif
+#ifdef PYQ8_AVX_VNNI
+#define PYQ8_ISA_AVX_VNNI(X) X(avx_vnni, kAvxVnni, cpu().avx_vnni)
+#else
+#define PYQ8_ISA_AVX_VNNI(X)
+#endif
+#ifdef PYQ8_AVX512
+#define PYQ8_ISA_AVX512(X) X(avx512, kAvx512, cpu().avx512)
+#else
+#define PYQ8_ISA_AVX512(X)
+#endif
 #ifdef PYQ8_AVX2
-#define PYQ8_ISA_AVX2(X) X(avx2, kAvx2, cpu().avx2 && cpu().fma)
+#define PYQ8_ISA_AVX2(X) X(avx2, kAvx2, cpu().avx2)
 #else
 #define PYQ8_ISA_AVX2(X)
 #endif

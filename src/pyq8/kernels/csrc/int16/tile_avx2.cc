@@ -1,20 +1,10 @@
 // AVX2: vpmaddwd and an addition, 6 x 16 sums in registers.
-#include "common/vector_avx2.h"
-#include "int16/isa.h"
-#include "int16/loops_plain.h"
-#include "int16/tiles.h"
+#include "int16/avx2.h"
 
 namespace {
 
-struct Avx2Int16 : Avx2 {
-  static PYQ8_INLINE Sum zero() { return _mm256_setzero_si256(); }
-  static PYQ8_INLINE Sum operand(const void* from) { return _mm256_load_si256(static_cast<const __m256i*>(from)); }
-  static PYQ8_INLINE void dot(Sum& sum, Sum x, Sum w) { sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x, w)); }
-  static PYQ8_INLINE Real larger(Real peak, Real v) {
-    return _mm256_max_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0f), v), peak);
-  }
-  static PYQ8_INLINE Real first(Real v, int n) { return _mm256_and_ps(v, _mm256_castsi256_ps(mask(n))); }
-  static PYQ8_INLINE void stream(float* to, Real v) { _mm256_stream_ps(to, v); }
+struct Avx2Int16 : Avx2Operands {
+  static PYQ8_INLINE void dot(Sum& sum, Sum x, Sum w) { sum = add_sums(sum, dot_words(x, w)); }
 };
 
 constexpr int kRows = 6;

@@ -21,16 +21,17 @@ double step_cost(int rows, int blocks) {
 }
 
 // The number of blocks of a tile that costs least.
-int choose_blocks(const Isa& isa, int64_t all, int64_t row) {
+int choose_blocks(const Tiles& tiles, int64_t all, int64_t row) {
   int best = 1;
   double least = 0;
   for (int v = 1; v <= kMostBlocks; ++v) {
-    if (!isa.rows[v]) continue;
+    if (!tiles.rows[v]) continue;
     double cost = 0;
     for (int64_t first = 0; first < all; first += v) {
       const int n = int(std::min<int64_t>(v, all - first));
-      const Cut cut(row, isa.rows[n]);
-      cost += double(cut.longer) * step_cost(cut.rows(0), n) + double(cut.tiles - cut.longer) * step_cost(int(cut.pixels), n);
+      const Cut cut(row, tiles.rows[n]);
+      cost += double(cut.longer) * step_cost(cut.rows(0), n) +
+              double(cut.tiles - cut.longer) * step_cost(int(cut.pixels), n);
     }
     if (least == 0 || cost <= least) best = v, least = cost;
   }
@@ -39,7 +40,7 @@ int choose_blocks(const Isa& isa, int64_t all, int64_t row) {
 
 class Convolution : public Work {
  public:
-  Convolution(const Run& run, const Layer& l) : isa_(run.isa), groups_(l.groups) {
+  Convolution(const Run& run, const Layer& l) : isa_(run.isa), paired_(run.paired_of(l)), groups_(l.groups) {
     const Spec& spec = run.spec;
     const Place& x = run.place(l.x);
     const bool real = l.mode == kToFloat;
@@ -49,7 +50,8 @@ class Convolution : public Work {
     const Taps taps = taps_of(spec, l);
     for (int64_t r = 0; r < l.r; ++r) {
       const int64_t row = (r * l.dilation_h - l.top) * x.row();
-      for (int64_t s = 0; s < (taps.rows ? 1 : l.s); ++s) offsets_.push_back(row + (s * l.dilation_w - l.left) * x.channels);
+      for (int64_t s = 0; s < (taps.rows ? 1 : l.s); ++s)
+        offsets_.push_back(row + (s * l.dilation_w - l.left) * x.channels);
     }
     x_ = {x.image(), l.stride_h * x.row(), l.stride_w * x.channels};
     if (real) {
@@ -70,13 +72,15 @@ class Convolution : public Work {
     block_bytes_ = taps.count * taps.steps * kGroup * kOutputs;
     weight_bytes = groups_ * blocks_ * block_bytes_;
     row_products = weight_bytes * cols_;
-    wide_ = choose_blocks(isa_, blocks_, joined ? images * height * cols_ : rows_joined_ ? height * cols_ : cols_);
+    wide_ = choose_blocks(tiles_of(0, groups_ * blocks_), blocks_,
+                          joined         ? images * height * cols_
+                          : rows_joined_ ? height * cols_
+                                         : cols_);
 
     same_.row = x_.pixel;
     same_.offsets = offsets_.data();
     same_.taps = taps.count;
     same_.steps = taps.steps;
-    same_.block = block_bytes_;
     same_.other_row = other_.pixel;
     same_.y_row = y_.pixel;
     if (l.other >= 0) {
@@ -90,7 +94,7 @@ class Convolution : public Work {
     same_.other = l.other >= 0 ? run.pixels(l.other) : nullptr;
     same_.y = real ? nullptr : run.pixels(l.y);
     same_.real = real ? static_cast<float*>(run.outputs[size_t(l.y)]) : nullptr;
-    same_.w = reinterpret_cast<const int8_t*>(spec.blob + l.weight);
+    weights_ = reinterpret_cast<const int8_t*>(spec.blob + l.weight);
     same_.bias = spec.ints(l.bias);
     same_.scale = spec.floats(l.scale);
   }
@@ -101,14 +105,23 @@ class Convolution : public Work {
     const int64_t bands = up(blocks_, wide_), all = groups_ * bands;
     const int64_t lines = rows_joined_ ? 1 : last - first, pixels = rows_joined_ ? (last - first) * cols_ : cols_;
     for (int64_t band = all * part / parts; band < all * (part + 1) / parts; ++band) {
-      const int64_t group = band / bands, block = band % bands * wide_, count = std::min<int64_t>(wide_, blocks_ - block);
+      const int64_t group = band / bands, block = band % bands * wide_,
+                    count = std::min<int64_t>(wide_, blocks_ - block);
       const int64_t lane = group * blocks_ + block, output = group * of_group_ + block * kOutputs;
+      const Tiles& tiles = tiles_of(lane, count);
       Tile t = same_;
-      t.w += lane * block_bytes_;
+      for (int64_t i = 0; i < count; ++i) {
+        if (&tiles == &isa_.pairs) {
+          const Paired& paired = paired_[size_t(lane + i)];
+          t.w[i] = paired.w, t.excess[i] = paired.excess.data(), t.excesses[i] = int64_t(paired.excess.size());
+        } else {
+          t.w[i] = weights_ + (lane + i) * block_bytes_;
+        }
+      }
       t.bias += lane * kOutputs;
       t.scale += lane * kOutputs;
       t.width = int(std::min(count * kOutputs, of_group_ - block * kOutputs));
-      const Cut cut(pixels, isa_.rows[count]);
+      const Cut cut(pixels, tiles.rows[count]);
       for (int64_t line = 0; line < lines; ++line) {
         for (int64_t tile = 0; tile < cut.tiles; ++tile) {
           const int64_t row = first + line, col = cut.begin(tile);
@@ -120,7 +133,7 @@ class Convolution : public Work {
             t.real = same_.real + to;
           }
           if (same_.other) t.other = same_.other + other_.at(image, row, col) + output;
-          isa_.tiles[count][cut.rows(tile) - 1](t);
+          tiles.of[count][cut.rows(tile) - 1](t);
         }
       }
     }
@@ -133,10 +146,19 @@ class Convolution : public Work {
     int64_t at(int64_t i, int64_t j, int64_t k) const { return i * image + j * row + k * pixel; }
   };
 
+  // For `count` blocks from the first on.
+  const Tiles& tiles_of(int64_t first, int64_t count) const {
+    const auto is_paired = [](const Paired& p) { return p.w != nullptr; };
+    const auto begin = paired_.begin() + (paired_.empty() ? 0 : first);
+    return !paired_.empty() && std::all_of(begin, begin + count, is_paired) ? isa_.pairs : isa_.tiles;
+  }
+
   const Isa& isa_;
+  const std::vector<Paired>& paired_;  // block by block, or empty
   const int64_t groups_;
   int64_t of_group_, in_group_, cols_, blocks_, block_bytes_;
-  int wide_;     // blocks of a tile
+  const int8_t* weights_;
+  int wide_;          // blocks of a tile
   bool rows_joined_;  // rows follow one another without a gap
   std::vector<int64_t> offsets_;
   Steps x_, y_, other_;

@@ -17,8 +17,8 @@ constexpr int64_t kSlack = 128;  // bytes behind every tensor that a kernel may 
 // Runtime's QLinearAdd computes.
 struct Sum {
   float scale_a, scale_b, fixed;
-  float zero;       // of a convolution's result, if it is one of the two
-  bool other_first; // then the other is a
+  float zero;        // of a convolution's result, if it is one of the two
+  bool other_first;  // then the other is a
 };
 
 // y = (code - zero) * scale / divisor + the zero point of y: what a requantizing QLinearConcat makes of a code.
@@ -27,26 +27,33 @@ struct Requantized {
   float zero, scale, divisor;
 };
 
+// A step that is added to those of a tile's block: of the pixels of a step of a tap.
+struct Excess {
+  int64_t tap, step;
+  int8_t w[kOutputs * kGroup];
+};
+
 // sums[p][k] = bias[k] + sum over taps and steps of x[p] * w[k]; y = the sums, requantized.
 struct Tile {
   const uint8_t* x;        // pixel 0
   int64_t row;             // bytes from pixel to pixel of x
   const int64_t* offsets;  // [taps] bytes from x to where a tap's steps begin
   int64_t taps;
-  int64_t steps;           // of a tap, kGroup bytes each
-  const int8_t* w;         // of block 0
-  int64_t block;           // bytes to the next block
-  const int32_t* bias;     // [blocks * kOutputs]
-  const float* scale;      // [blocks * kOutputs]
-  const uint8_t* other;    // of pixel 0: what is added to the requantized sums, or null
+  int64_t steps;  // of a tap, kGroup bytes each
+  const int8_t* w[kMostBlocks];
+  const Excess* excess[kMostBlocks];
+  int64_t excesses[kMostBlocks];
+  const int32_t* bias;   // [blocks * kOutputs]
+  const float* scale;    // [blocks * kOutputs]
+  const uint8_t* other;  // of pixel 0: what is added to the requantized sums, or null
   int64_t other_row;
   Sum sum;
-  Requantized then;        // in place of `other`
-  uint8_t* y;              // of pixel 0, or null
-  float* real;             // if y is null
-  int64_t y_row;           // numbers from pixel to pixel of y or real
-  int zero;                // zero point of y
-  int width;               // outputs of this tile, at most blocks * kOutputs
+  Requantized then;  // in place of `other`
+  uint8_t* y;        // of pixel 0, or null
+  float* real;       // if y is null
+  int64_t y_row;     // numbers from pixel to pixel of y or real
+  int zero;          // zero point of y
+  int width;         // outputs of this tile, at most blocks * kOutputs
 };
 
 using TileFunction = void (*)(const Tile&);
@@ -58,7 +65,7 @@ struct Depthwise {
   const int64_t* offsets;  // [taps]
   int64_t taps;
   int64_t channels;
-  const int8_t* w;         // [taps][channels]
+  const int8_t* w;  // [taps][channels]
   const int32_t* bias;
   const float* scale;
   uint8_t* y;
@@ -87,10 +94,17 @@ using PoolFunction = void (*)(const uint8_t* const* taps, int64_t n, int64_t cha
 // sums[c] += of n pixels `row` bytes apart.
 using SumFunction = void (*)(const uint8_t* x, int64_t row, int64_t n, int64_t channels, int32_t* sums);
 
+// By the number of their blocks: how many rows the largest has, 0 for none, and those of 1, 2 ... rows.
+struct Tiles {
+  int rows[kMostBlocks + 1];
+  const TileFunction* of[kMostBlocks + 1];
+};
+
 struct Isa {
   const char* name;
-  int rows[kMostBlocks + 1];  // of the largest tile of so many blocks, 0 for none
-  const TileFunction* tiles[kMostBlocks + 1];
+  Tiles tiles;
+  Tiles
+      pairs;  // faster ones for weights of which no pair of products saturates in INT16; empty where `tiles` are not slower
   void (*depthwise)(const Depthwise&);
   PoolFunction maximum;
   void (*average)(const uint8_t* const* taps, int64_t n, int64_t channels, const Average& how, uint8_t* y);

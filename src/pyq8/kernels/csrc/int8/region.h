@@ -7,8 +7,9 @@
 
 #include "int8/division.h"
 #include "int8/isa.h"
-#include "int8/plan.h"
 #include "int8/memory.h"
+#include "int8/pairs.h"
+#include "int8/plan.h"
 
 namespace pyq8::int8 {
 
@@ -28,7 +29,7 @@ using Allocate = std::function<void*(int64_t output, const Shape& shape)>;
 
 class Region {
  public:
-  Region(const Isa& isa, Spec spec) : isa_(isa), spec_(std::move(spec)) {}
+  Region(const Isa& isa, Spec spec) : isa_(isa), spec_(std::move(spec)), paired_(pair(isa_, spec_)) {}
   ~Region() { memory_->shrink(); }
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
@@ -37,7 +38,8 @@ class Region {
   void run(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads);
 
   // As `run`, and the nanoseconds of every layer; of layers that run together, in the place of the first.
-  void profile(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads, int64_t* nanoseconds);
+  void profile(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads,
+               int64_t* nanoseconds);
 
   // Multiply-adds of every layer.
   std::vector<int64_t> products(const std::vector<Input>& inputs);
@@ -46,11 +48,12 @@ class Region {
 
  private:
   std::shared_ptr<const Plan> plan(const std::vector<Input>& inputs);
-  void run_images(const std::vector<Input>& inputs, const std::vector<void*>& outputs, Buffer& buffer, const Threads& threads,
-                  int64_t* nanoseconds);
+  void run_images(const std::vector<Input>& inputs, const std::vector<void*>& outputs, Buffer& buffer,
+                  const Threads& threads, int64_t* nanoseconds);
 
   const Isa& isa_;
   const Spec spec_;
+  const PairedLayers paired_;
   std::mutex mutex_;
   std::vector<std::pair<std::vector<Shape>, std::shared_ptr<const Plan>>> plans_;  // the latest shapes
   const std::shared_ptr<Memory> memory_ = Memory::shared();
@@ -60,11 +63,13 @@ class Region {
 struct Run {
   const Isa& isa;
   const Spec& spec;
+  const PairedLayers& paired;
   const Plan& plan;
   uint8_t* memory;
   const std::vector<Input>& inputs;
   const std::vector<void*>& outputs;
 
+  const std::vector<Paired>& paired_of(const Layer& layer) const { return paired[size_t(&layer - spec.layers.data())]; }
   const Place& place(int64_t tensor) const { return plan.places[size_t(root_of(spec, tensor))]; }
   // Where pixel (0, 0) of image 0 is.
   uint8_t* pixels(int64_t tensor) const {

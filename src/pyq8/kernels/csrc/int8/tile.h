@@ -28,14 +28,15 @@ PYQ8_INLINE void add_other(typename Dot::Real (&values)[A], const pyq8::int8::Su
 
 template <class Dot, int A>
 PYQ8_INLINE void requantize(typename Dot::Real (&values)[A], const pyq8::int8::Requantized& then) {
-  const typename Dot::Real zero = Dot::fill(then.zero), scale = Dot::fill(then.scale), divisor = Dot::fill(then.divisor);
+  const typename Dot::Real zero = Dot::fill(then.zero), scale = Dot::fill(then.scale),
+                           divisor = Dot::fill(then.divisor);
   PYQ8_UNROLL
   for (int v = 0; v < A; ++v) {
     values[v] = Dot::div(Dot::mul(Dot::sub(Dot::code(values[v], then.zero), zero), scale), divisor);
   }
 }
 
-// Dot: kLanes outputs a vector, Dot::kVectors = 16 / kLanes of them a block.
+// Dot: kLanes outputs a vector, 16 / kLanes vectors a block.
 template <class Dot, int P, int V>
 void tile8(const Tile& t) {
   constexpr int H = pyq8::int8::kOutputs / Dot::kLanes, A = V * H;
@@ -46,13 +47,37 @@ void tile8(const Tile& t) {
     PYQ8_UNROLL
     for (int p = 0; p < P; ++p) sums[p][v] = bias;
   }
-  const int8_t* w = t.w;
+  const int8_t* w[V];
+  PYQ8_UNROLL
+  for (int v = 0; v < V; ++v) w[v] = t.w[v];
+  int64_t at = 0;
   for (int64_t tap = 0; tap < t.taps; ++tap) {
     const uint8_t* x = t.x + t.offsets[tap];
     for (int64_t i = 0; i < t.steps; ++i) {
-      Dot::template step<P, V>(sums, x, t.row, w, t.block);
+      Dot::template step<P, A>(sums, x, t.row, w, at);
       x += pyq8::int8::kGroup;
-      w += pyq8::int8::kGroup * pyq8::int8::kOutputs;
+      at += pyq8::int8::kGroup * pyq8::int8::kOutputs;
+    }
+  }
+  if constexpr (Dot::kExcess) {
+    PYQ8_UNROLL
+    for (int v = 0; v < V; ++v) {
+      typename Dot::Sum some[P][H];
+      PYQ8_UNROLL
+      for (int p = 0; p < P; ++p) {
+        PYQ8_UNROLL
+        for (int h = 0; h < H; ++h) some[p][h] = sums[p][v * H + h];
+      }
+      for (int64_t i = 0; i < t.excesses[v]; ++i) {
+        const pyq8::int8::Excess& e = t.excess[v][i];
+        const int8_t* const own[] = {e.w};
+        Dot::template step<P, H>(some, t.x + t.offsets[e.tap] + e.step * pyq8::int8::kGroup, t.row, own, 0);
+      }
+      PYQ8_UNROLL
+      for (int p = 0; p < P; ++p) {
+        PYQ8_UNROLL
+        for (int h = 0; h < H; ++h) sums[p][v * H + h] = some[p][h];
+      }
     }
   }
   PYQ8_UNROLL

@@ -13,7 +13,7 @@ uint8_t saturate(float value, int zero) {
 void pixel(const pyq8::int8::Tile& t) {
   for (int k = 0; k < t.width; ++k) {
     int32_t sum = t.bias[k];
-    const int8_t* w = t.w + k / 16 * t.block + k % 16 * 4;
+    const int8_t* w = t.w[0] + k * 4;
     for (int64_t tap = 0; tap < t.taps; ++tap) {
       const uint8_t* x = t.x + t.offsets[tap];
       for (int64_t i = 0; i < t.steps; ++i, x += 4, w += 64) {
@@ -44,8 +44,7 @@ constexpr pyq8::int8::TileFunction kTiles[] = {pixel};
 namespace pyq8::int8 {
 constexpr Isa kScalar = [] {
   Isa isa = plain_loops("scalar");
-  isa.rows[1] = 1;
-  isa.tiles[1] = kTiles;
+  isa.tiles = {{0, 1}, {nullptr, kTiles}};
   return isa;
 }();
 }  // namespace pyq8::int8
