@@ -134,11 +134,9 @@ def replace_node(node: ir.Node, new: list[ir.Node]) -> None:
 
 def static_int(node: ir.Node, name: str, default: int) -> int:
     """An integer attribute."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else attribute.as_int()
+    return node.attributes.get_int(name, default)
 
 
 def static_ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
     """A list-of-integers attribute."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else list(attribute.as_ints())
+    return list(node.attributes.get_ints(name, default))

@@ -80,8 +80,8 @@ def scales(node: ir.Node) -> bool:
     if bias is not None and (constant(bias) is None or only_reader(bias) is None):
         return False
     if node.op_type == "Gemm":
-        settings = [node.attributes.get(name) for name in ("alpha", "beta")]
-        return static_int(node, "transA", 0) == 0 and all(a is None or a.as_float() == 1 for a in settings)
+        plain = all(node.attributes.get_float(name, 1.0) == 1 for name in ("alpha", "beta"))
+        return plain and static_int(node, "transA", 0) == 0
     return static_int(node, "group", 1) == 1 or is_depthwise(node)
 
 

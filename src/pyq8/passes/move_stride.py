@@ -61,8 +61,7 @@ def _picks(node: ir.Node) -> list[int] | None:
     spatial = len(weight.shape) - 2
     strides = static_ints(node, "strides", [1] * spatial)
     padded = any(static_ints(node, "pads", [0] * (2 * spatial)))
-    auto = node.attributes.get("auto_pad")
-    if padded or (auto is not None and auto.as_string() != "NOTSET") or max(strides) == 1:
+    if padded or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET" or max(strides) == 1:
         return None
     return strides
 
@@ -73,8 +72,7 @@ def _takes(value: ir.Value) -> bool:
     if producer is None or producer.domain:
         return False
     if producer.op_type == "Conv":
-        auto = producer.attributes.get("auto_pad")
-        return auto is None or auto.as_string() in ("NOTSET", "VALID")
+        return producer.attributes.get_string("auto_pad", "NOTSET") in ("NOTSET", "VALID")
     if producer.op_type in SAME_SHAPE:
         shapes = [v.shape for v in producer.inputs if v is not None]
         known = [s for s in shapes if s is not None and all(isinstance(d, int) for d in list(s)[2:])]

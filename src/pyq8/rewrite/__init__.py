@@ -121,8 +121,7 @@ def _move(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     qparams = tensors.qparams(source)
     assert qparams is not None
     set_input(node, index, tensors.quantized(source))
-    mode = node.attributes.get("mode")
-    if node.op_type == "Pad" and (mode is None or mode.as_string() == "constant"):
+    if node.op_type == "Pad" and node.attributes.get_string("mode", "constant") == "constant":
         array = constant(node.inputs[2]) if len(node.inputs) > 2 else None
         value = affine.quantize(np.zeros((), np.float32) if array is None else array.reshape(()), qparams)
         set_input(node, 2, tensors.initializer(f"{node.name}_value", value))
