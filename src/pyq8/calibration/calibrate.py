@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx_ir as ir
 
 from pyq8.calibration.observers import OBSERVERS
 from pyq8.calibration.observers.collect import Collector
 from pyq8.errors import DataError
+from pyq8.model.file import sha256
 from pyq8.model.intake import intake, single
 from pyq8.model.parts import with_outputs
 from pyq8.ops import Fixed, find_rule
@@ -22,9 +23,6 @@ from pyq8.runtime.sessions import run
 from pyq8.stats import Calibration, Half
 from pyq8.types import Config, Feeds
 from pyq8.workers.spread import Sessions, spread
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 Progress = Callable[[int], None]
 """Called with the number of images done since the last call."""
@@ -59,8 +57,6 @@ def calibrate(
         ModelError: ONNX Runtime cannot run the model.
         WorkerError: see `spread`.
     """
-    from pyq8.model.file import sha256
-
     collectors = make_collectors(place(model), OBSERVERS.get(config.observer).needs_histogram)
     inputs = {v.name for v in model.graph.inputs}
     taken = intake(model)

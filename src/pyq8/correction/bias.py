@@ -12,10 +12,10 @@ kernel by how often it reads a pixel gained nothing on photographs (EfficientNet
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.graph_edit import static_int
@@ -23,9 +23,6 @@ from pyq8.ops import find_rule
 from pyq8.ops.placement import Placement
 from pyq8.stats import Calibration
 from pyq8.types import Array, QParams
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 
 def bias_shifts(

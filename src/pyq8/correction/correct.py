@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
 from pyq8.correction.effort import Effort
 from pyq8.correction.matrix import WeightMatrix
@@ -27,9 +27,6 @@ from pyq8.graph_edit import behind, constant
 from pyq8.model.parts import outputs_only
 from pyq8.ops import find_rule
 from pyq8.types import PAIRED, Array, Feeds, Plan
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 MOMENT_BYTES = 2**27
 """Of the covariances that one pass over the images may hold; one layer always may."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.calibration.observers import OBSERVERS, Observer
@@ -18,9 +18,6 @@ from pyq8.plan.paired import paired_qparams
 from pyq8.saturation import node_adds_pairs
 from pyq8.stats import Calibration
 from pyq8.types import INT8, PAIRED, UINT8, Array, Config, QParams
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 
 def activation_qparams(
