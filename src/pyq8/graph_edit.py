@@ -140,3 +140,9 @@ def static_int(node: ir.Node, name: str, default: int) -> int:
 def static_ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
     """A list-of-integers attribute."""
     return list(node.attributes.get_ints(name, default))
+
+
+def is_depthwise(node: ir.Node, weight: int = 1) -> bool:
+    """Whether a convolution, its constant weight at input `weight`, computes every channel by itself, to one."""
+    array, group = constant(node.inputs[weight]), static_int(node, "group", 1)
+    return group > 1 and array is not None and array.shape[:2] == (group, 1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from pyq8.graph_edit import constant, only_reader, static_int
+from pyq8.graph_edit import constant, is_depthwise, only_reader, static_int
 
 HOMOGENEOUS = ("Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool")
 
@@ -63,12 +63,6 @@ def find_bundles(graph: ir.Graph) -> list[Bundle]:
         if writers and readers:
             bundles.append(Bundle(count, tuple(values), tuple(w for w in writers if w), tuple(dict.fromkeys(readers))))
     return bundles
-
-
-def is_depthwise(node: ir.Node) -> bool:
-    """Whether it is a Conv with one weight channel for every input and output channel."""
-    weight = constant(node.inputs[1])
-    return weight is not None and weight.shape[1] == 1 and static_int(node, "group", 1) == weight.shape[0]
 
 
 def scales(node: ir.Node) -> bool:

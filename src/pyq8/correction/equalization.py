@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from pyq8.correction.channels import find_bundles, is_depthwise
-from pyq8.graph_edit import constant, static_int
+from pyq8.correction.channels import find_bundles
+from pyq8.graph_edit import constant, is_depthwise, static_int
 from pyq8.model.parts import outputs_only
 from pyq8.runtime.sessions import run
 from pyq8.types import Array, Feeds

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from pyq8.graph_edit import static_ints
+from pyq8.graph_edit import only_reader, static_ints
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 
@@ -91,12 +91,8 @@ def _reaches_conv(value: ir.Value) -> bool:
         if producer.op_type == "Conv":
             return True
         count = 2 if producer.op_type in SAME_SHAPE else 1
-        pending += [v for v in producer.inputs[:count] if v is not None and _alone(v)]
+        pending += [v for v in producer.inputs[:count] if v is not None and only_reader(v) is not None]
     return False
-
-
-def _alone(value: ir.Value) -> bool:
-    return len(value.uses()) == 1 and not value.is_graph_output()
 
 
 def _subsample(value: ir.Value, strides: list[int]) -> None:
@@ -115,7 +111,7 @@ def _subsample(value: ir.Value, strides: list[int]) -> None:
         count = 2 if producer.op_type in SAME_SHAPE else 1
         for index, source in enumerate(producer.inputs[:count]):
             assert source is not None
-            if _alone(source) and _takes(source):
+            if only_reader(source) is not None and _takes(source):
                 pending.append(source)
             else:
                 producer.replace_input_with(index, _pick(source, strides, producer, index))
