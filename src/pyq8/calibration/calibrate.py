@@ -127,14 +127,14 @@ def make_collectors(placement: Placement, histogram: bool) -> dict[str, Collecto
     def want(value: ir.Value) -> None:
         root = placement.scale_root(value)
         producer = root.producer()
-        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        rule = find_rule(producer)
         if root.const_value is None and not placement.is_stored(root) and root.name:
             fixed = rule is not None and isinstance(rule.output, Fixed) and producer in placement.int8
             (known if fixed else ranged).add(root.name)
             order[root.name] = None
 
     for node in placement.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         assert rule is not None
         for _, value in rule.activations(node):
             want(value)

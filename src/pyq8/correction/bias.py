@@ -41,7 +41,7 @@ def bias_shifts(
     """
     shifts = {}
     for node in placement.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         if rule is None or rule.weight is None or rule.bias is None:
             continue
         weight, source = node.inputs[rule.weight], node.inputs[0]

@@ -116,7 +116,7 @@ def find_layers(model: ir.Model, plan: Plan) -> list[Layer]:
     inside = set(plan.int8_nodes)
     layers = []
     for node in model.graph:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         if node.name not in inside or rule is None or rule.weight is None:
             continue
         weight, source = node.inputs[rule.weight], node.inputs[0]

@@ -87,7 +87,7 @@ def weight_readers(possible: Placement) -> dict[str, list[tuple[ir.Node, OpRule]
     """Weight -> the nodes that can multiply by it in INT8."""
     found: dict[str, list[tuple[ir.Node, OpRule]]] = {}
     for node in possible.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
         if rule is not None and weight is not None:
             found.setdefault(weight.name or "", []).append((node, rule))

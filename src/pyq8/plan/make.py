@@ -73,7 +73,7 @@ def keep_float(model: ir.Model, plan: Plan, exclude: Sequence[str] = ()) -> Plan
     placement = place(model, exclude, plan.float_nodes)
     needed = {value.name or "" for value in quantized_tensors(placement)}
     for node in placement.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
         if weight is not None:
             needed.add(weight.name or "")

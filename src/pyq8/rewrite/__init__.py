@@ -66,7 +66,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     tensors = Tensors(graph, plan)
     inside = set(plan.int8_nodes)
     for node in [n for n in graph if n.name in inside]:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         assert rule is not None
         node.attributes.pop(NOT_INTEGER.get(node.op_type, ""), None)
         if isinstance(rule.output, SameAs):
