@@ -12,9 +12,9 @@ from pyq8.correction import bias_shifts
 from pyq8.errors import CalibrationError
 from pyq8.graph_edit import constant
 from pyq8.model.file import sha256
-from pyq8.ops import find_rule
 from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
+from pyq8.plan.check import weight_readers
 from pyq8.plan.paired import paired_codes
 from pyq8.plan.qparams import activation_qparams, known_ranges, quantized_tensors, weight_qparams
 from pyq8.stats import Calibration
@@ -72,11 +72,7 @@ def keep_float(model: ir.Model, plan: Plan, exclude: Sequence[str] = ()) -> Plan
     """
     placement = place(model, exclude, plan.float_nodes)
     needed = {value.name or "" for value in quantized_tensors(placement)}
-    for node in placement.int8:
-        rule = find_rule(node)
-        weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
-        if weight is not None:
-            needed.add(weight.name or "")
+    needed.update(weight_readers(placement))
     missing = sorted(needed - set(plan.qparams))
     if missing:
         raise CalibrationError(f"the plan has no parameters for tensor {missing[0]!r}: it was made for another model")

@@ -131,12 +131,7 @@ def _pad(node: ir.Node) -> str:
     convolutions = readers and all(r.op_type == "QLinearConv" and not obstacle(r) for r in readers)
     if value is None or not convolutions or any(static_int(r, "group", 1) != 1 for r in readers):
         return "what reads it is no convolution"
-    return "" if all(int(value.reshape(())) == _zero(r) for r in readers) else "it adds no zeros"
-
-
-def _zero(node: ir.Node) -> int:
-    array = constant(node.inputs[2])
-    return int(array.reshape(())) if array is not None else -1
+    return "" if all(int(value.reshape(())) == qparams(r, 1)[1] for r in readers) else "it adds no zeros"
 
 
 def _transpose(node: ir.Node) -> str:
