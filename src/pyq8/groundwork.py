@@ -66,14 +66,9 @@ class Groundwork:
     config: Config
     pixels: PixelInput | None
 
-    def carry_out(self, plan: Plan, format: str | None = None) -> ir.Model:
-        """The quantized model, which remembers how it was made.
-
-        Args:
-            plan: the one found, or one made of it.
-            format: None for the configured one.
-        """
-        quantized = rewrite(self.prepared, plan, format or self.config.format)
+    def carry_out(self, plan: Plan) -> ir.Model:
+        """The quantized model of the plan found, or of one made of it; it remembers how it was made."""
+        quantized = rewrite(self.prepared, plan, self.config.format)
         made = provenance(self.config, self.calibration, plan, self.loader, self.pixels)
         quantized.metadata_props.update(made | remember(self.prepared))
         return quantized

@@ -24,10 +24,6 @@ from pyq8.stats import Calibration, Half
 from pyq8.types import Config, Feeds
 from pyq8.workers.spread import Sessions, spread
 
-Progress = Callable[[int], None]
-"""Called with the number of images done since the last call."""
-
-
 Halves = tuple[Half, Half]
 
 
@@ -35,7 +31,7 @@ def calibrate(
     model: ir.Model,
     batches: Iterable[Feeds],
     config: Config,
-    progress: Progress | None = None,
+    progress: Callable[[int], None] | None = None,
     executor: Executor | None = None,
 ) -> Calibration:
     """Run every image once, alone, and observe it: statistics do not depend on batching, order or workers.
@@ -49,7 +45,7 @@ def calibrate(
         model: prepared.
         batches: {input name: array [N, ...]}, N may vary.
         config: `observer` says whether histograms are needed.
-        progress: called after every image.
+        progress: called with the number of images done since the last call.
         executor: where images are observed; see `spread`.
 
     Raises:

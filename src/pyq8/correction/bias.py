@@ -29,7 +29,7 @@ def bias_shifts(
     placement: Placement,
     calibration: Calibration,
     weights: Mapping[str, QParams],
-    codes: Mapping[str, Array] | None = None,
+    codes: Mapping[str, Array],
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Node name -> shift, float32 (C,), for every node with a weight, a bias slot and known input means.
 
@@ -50,7 +50,7 @@ def bias_shifts(
         if stats is None or stats.channel_mean is None:
             continue
         array, qparams = weight.const_value.numpy(), weights[weight.name or ""]
-        integers = (codes or {}).get(weight.name or "")
+        integers = codes.get(weight.name or "")
         integers = affine.quantize(array, qparams) if integers is None else integers
         error = affine.dequantize(integers, qparams).astype(np.float64) - array
         shift = _shift(node, error, rule.weight_axis(node), stats.channel_mean.value)

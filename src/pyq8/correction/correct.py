@@ -94,12 +94,11 @@ def correct(
             followers = behind(model.graph, [layer.node for layer in chunk])
             for layer in chunk:
                 seen, qparams = moments.pop(layer.node.name or ""), plan.qparams[layer.weight]
-                covariance, _ = seen.covariance()
                 rows = layer.matrix.rows
                 scale = np.broadcast_to(qparams.scale.astype(np.float64).reshape(-1), (rows.shape[0] * rows.shape[1],))
                 scale = scale.reshape(*rows.shape[:2], 1)
                 laid = layer.matrix.laid_out() if qparams.qtype is PAIRED else None
-                found = round_rows(rows / scale, covariance, qparams.qtype.qmax, laid=laid)
+                found = round_rows(rows / scale, seen.covariance(), qparams.qtype.qmax, laid=laid)
                 codes[layer.weight] = layer.matrix.restore(found)
                 if shift_bias and layer.has_bias:
                     name = layer.node.name or ""
