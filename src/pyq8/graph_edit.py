@@ -134,11 +134,15 @@ def replace_node(node: ir.Node, new: list[ir.Node]) -> None:
 
 def static_int(node: ir.Node, name: str, default: int) -> int:
     """An integer attribute."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else attribute.as_int()
+    return node.attributes.get_int(name, default)
 
 
 def static_ints(node: ir.Node, name: str, default: list[int]) -> list[int]:
     """A list-of-integers attribute."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else list(attribute.as_ints())
+    return list(node.attributes.get_ints(name, default))
+
+
+def is_depthwise(node: ir.Node, weight: int = 1) -> bool:
+    """Whether a convolution, its constant weight at input `weight`, computes every channel by itself, to one."""
+    array, group = constant(node.inputs[weight]), static_int(node, "group", 1)
+    return group > 1 and array is not None and array.shape[:2] == (group, 1)

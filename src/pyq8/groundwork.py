@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from pyq8.calibration.calibrate import calibrate
 from pyq8.calibration.spool import Spool
@@ -31,9 +32,6 @@ from pyq8.rewrite import check_format, rewrite
 from pyq8.stats import Calibration
 from pyq8.types import Config, Feeds, Plan
 from pyq8.verify.exact import check_exact
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 Progress = Callable[[str, int, "int | None"], None]
 """Called with (what is done, how many more are done, how many there are)."""
@@ -68,14 +66,9 @@ class Groundwork:
     config: Config
     pixels: PixelInput | None
 
-    def carry_out(self, plan: Plan, format: str | None = None) -> ir.Model:
-        """The quantized model, which remembers how it was made.
-
-        Args:
-            plan: the one found, or one made of it.
-            format: None for the configured one.
-        """
-        quantized = rewrite(self.prepared, plan, format or self.config.format)
+    def carry_out(self, plan: Plan) -> ir.Model:
+        """The quantized model of the plan found, or of one made of it; it remembers how it was made."""
+        quantized = rewrite(self.prepared, plan, self.config.format)
         made = provenance(self.config, self.calibration, plan, self.loader, self.pixels)
         quantized.metadata_props.update(made | remember(self.prepared))
         return quantized

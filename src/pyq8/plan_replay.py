@@ -10,7 +10,7 @@ from pyq8 import cpu
 from pyq8._version import __version__
 from pyq8.errors import DataError, PlanError, UsageError
 from pyq8.groundwork import VERIFIED, Clock, Progress, step
-from pyq8.loaders import PRESETS, Batch, Images, Preprocess
+from pyq8.loaders import Batch, Images, Preprocess
 from pyq8.model.file import load
 from pyq8.model.intake import input_specs
 from pyq8.model.pixel_input import remembered_pixels, take_pixels
@@ -72,7 +72,7 @@ def replay(
         raise PlanError(f"{plan}: metadata or format were changed; write the plan again with --save-plan") from None
     if pixels is not None:
         original = take_pixels(original, pixels)
-        preprocess = pixels.strip(_by_name(preprocess)) if preprocess is not None else None
+        preprocess = pixels.strip(preprocess) if preprocess is not None else None
     clock.lap("load")
     passes = (p := prepare(original)).passes
     prepared = scale_channels(file, p.model, plan)
@@ -117,7 +117,3 @@ def _calibration(file: PlanFile) -> Calibration:
     """What is known of it: no statistics."""
     halves = (Half({}, int(file.metadata["pyq8.samples"])), Half({}, 0))
     return Calibration(halves, file.model_sha256, file.metadata["pyq8.data_sha256"])
-
-
-def _by_name(preprocess: Preprocess | str) -> Preprocess:
-    return PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess

@@ -12,16 +12,12 @@ kernel lays them out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import onnx_ir as ir
 
 from pyq8.graph_edit import static_int
 from pyq8.ops.fast_path import is_depthwise
 from pyq8.types import Array
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 LIMIT = 32767 // 255
 """128: what two weights of one sign may add up to."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from pyq8.correction import bias_shifts
 from pyq8.ops.placement import place
@@ -12,9 +13,6 @@ from pyq8.plan.make import keep_float
 from pyq8.rewrite import rewrite
 from pyq8.stats import Calibration
 from pyq8.types import Config, Plan
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 
 def trial(model: ir.Model, plan: Plan, fp32: Sequence[str] = (), format: str = Config.format) -> ir.Model:

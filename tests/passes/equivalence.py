@@ -15,7 +15,7 @@ from pyq8.runtime.sessions import model_session
 from pyq8.types import Array, Feeds
 
 RTOL = 1e-5
-"""Of an output's largest value: what DESIGN calls exact."""
+"""Of an output's largest value: what an exact pass may differ by."""
 
 
 def feeds_of(model: ir.Model) -> Feeds:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx_ir as ir
 
 from pyq8.calibration.observers import OBSERVERS
 from pyq8.calibration.observers.collect import Collector
 from pyq8.errors import DataError
+from pyq8.model.file import sha256
 from pyq8.model.intake import intake, single
 from pyq8.model.parts import with_outputs
 from pyq8.ops import Fixed, find_rule
@@ -23,13 +24,6 @@ from pyq8.stats import Calibration, Half
 from pyq8.types import Config, Feeds
 from pyq8.workers.spread import Sessions, spread
 
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
-Progress = Callable[[int], None]
-"""Called with the number of images done since the last call."""
-
-
 Halves = tuple[Half, Half]
 
 
@@ -37,7 +31,7 @@ def calibrate(
     model: ir.Model,
     batches: Iterable[Feeds],
     config: Config,
-    progress: Progress | None = None,
+    progress: Callable[[int], None] | None = None,
     executor: Executor | None = None,
 ) -> Calibration:
     """Run every image once, alone, and observe it: statistics do not depend on batching, order or workers.
@@ -51,7 +45,7 @@ def calibrate(
         model: prepared.
         batches: {input name: array [N, ...]}, N may vary.
         config: `observer` says whether histograms are needed.
-        progress: called after every image.
+        progress: called with the number of images done since the last call.
         executor: where images are observed; see `spread`.
 
     Raises:
@@ -59,8 +53,6 @@ def calibrate(
         ModelError: ONNX Runtime cannot run the model.
         WorkerError: see `spread`.
     """
-    from pyq8.model.file import sha256
-
     collectors = make_collectors(place(model), OBSERVERS.get(config.observer).needs_histogram)
     inputs = {v.name for v in model.graph.inputs}
     taken = intake(model)
@@ -131,14 +123,14 @@ def make_collectors(placement: Placement, histogram: bool) -> dict[str, Collecto
     def want(value: ir.Value) -> None:
         root = placement.scale_root(value)
         producer = root.producer()
-        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        rule = find_rule(producer)
         if root.const_value is None and not placement.is_stored(root) and root.name:
             fixed = rule is not None and isinstance(rule.output, Fixed) and producer in placement.int8
             (known if fixed else ranged).add(root.name)
             order[root.name] = None
 
     for node in placement.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         assert rule is not None
         for _, value in rule.activations(node):
             want(value)

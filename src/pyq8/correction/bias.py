@@ -12,10 +12,10 @@ kernel by how often it reads a pixel gained nothing on photographs (EfficientNet
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.graph_edit import static_int
@@ -24,15 +24,12 @@ from pyq8.ops.placement import Placement
 from pyq8.stats import Calibration
 from pyq8.types import Array, QParams
 
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
 
 def bias_shifts(
     placement: Placement,
     calibration: Calibration,
     weights: Mapping[str, QParams],
-    codes: Mapping[str, Array] | None = None,
+    codes: Mapping[str, Array],
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Node name -> shift, float32 (C,), for every node with a weight, a bias slot and known input means.
 
@@ -44,7 +41,7 @@ def bias_shifts(
     """
     shifts = {}
     for node in placement.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         if rule is None or rule.weight is None or rule.bias is None:
             continue
         weight, source = node.inputs[rule.weight], node.inputs[0]
@@ -53,7 +50,7 @@ def bias_shifts(
         if stats is None or stats.channel_mean is None:
             continue
         array, qparams = weight.const_value.numpy(), weights[weight.name or ""]
-        integers = (codes or {}).get(weight.name or "")
+        integers = codes.get(weight.name or "")
         integers = affine.quantize(array, qparams) if integers is None else integers
         error = affine.dequantize(integers, qparams).astype(np.float64) - array
         shift = _shift(node, error, rule.weight_axis(node), stats.channel_mean.value)

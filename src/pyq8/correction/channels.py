@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from pyq8.graph_edit import constant, only_reader, static_int
+from pyq8.graph_edit import constant, is_depthwise, only_reader, static_int
 
 HOMOGENEOUS = ("Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool")
 
@@ -65,12 +65,6 @@ def find_bundles(graph: ir.Graph) -> list[Bundle]:
     return bundles
 
 
-def is_depthwise(node: ir.Node) -> bool:
-    """Whether it is a Conv with one weight channel for every input and output channel."""
-    weight = constant(node.inputs[1])
-    return weight is not None and weight.shape[1] == 1 and static_int(node, "group", 1) == weight.shape[0]
-
-
 def scales(node: ir.Node) -> bool:
     """Whether its constant weight, which nothing else reads, can take and give back factors."""
     weight = node.inputs[1] if node.op_type in ("Conv", "Gemm") and node.domain == "" else None
@@ -80,8 +74,8 @@ def scales(node: ir.Node) -> bool:
     if bias is not None and (constant(bias) is None or only_reader(bias) is None):
         return False
     if node.op_type == "Gemm":
-        settings = [node.attributes.get(name) for name in ("alpha", "beta")]
-        return static_int(node, "transA", 0) == 0 and all(a is None or a.as_float() == 1 for a in settings)
+        plain = all(node.attributes.get_float(name, 1.0) == 1 for name in ("alpha", "beta"))
+        return plain and static_int(node, "transA", 0) == 0
     return static_int(node, "group", 1) == 1 or is_depthwise(node)
 
 

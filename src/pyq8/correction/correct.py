@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
 from pyq8.correction.effort import Effort
 from pyq8.correction.matrix import WeightMatrix
@@ -27,9 +27,6 @@ from pyq8.graph_edit import behind, constant
 from pyq8.model.parts import outputs_only
 from pyq8.ops import find_rule
 from pyq8.types import PAIRED, Array, Feeds, Plan
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 MOMENT_BYTES = 2**27
 """Of the covariances that one pass over the images may hold; one layer always may."""
@@ -97,12 +94,11 @@ def correct(
             followers = behind(model.graph, [layer.node for layer in chunk])
             for layer in chunk:
                 seen, qparams = moments.pop(layer.node.name or ""), plan.qparams[layer.weight]
-                covariance, _ = seen.covariance()
                 rows = layer.matrix.rows
                 scale = np.broadcast_to(qparams.scale.astype(np.float64).reshape(-1), (rows.shape[0] * rows.shape[1],))
                 scale = scale.reshape(*rows.shape[:2], 1)
                 laid = layer.matrix.laid_out() if qparams.qtype is PAIRED else None
-                found = round_rows(rows / scale, covariance, qparams.qtype.qmax, laid=laid)
+                found = round_rows(rows / scale, seen.covariance(), qparams.qtype.qmax, laid=laid)
                 codes[layer.weight] = layer.matrix.restore(found)
                 if shift_bias and layer.has_bias:
                     name = layer.node.name or ""
@@ -119,7 +115,7 @@ def find_layers(model: ir.Model, plan: Plan) -> list[Layer]:
     inside = set(plan.int8_nodes)
     layers = []
     for node in model.graph:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         if node.name not in inside or rule is None or rule.weight is None:
             continue
         weight, source = node.inputs[rule.weight], node.inputs[0]

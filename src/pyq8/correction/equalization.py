@@ -9,7 +9,6 @@ the rounding error of channel c, in the units it had, becomes s_c times smaller,
 the next weight the factor costs: column c is divided by s_c, so that the columns of a row differ more. Nagel et al.
 (Data-Free Quantization, 2019) weigh two weights against each other so, with a square root; here it is an activation
 against a weight, whose rounding `rounding` makes up for, so that more is better.
-
 """
 
 from __future__ import annotations
@@ -17,20 +16,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
-from pyq8.correction.channels import find_bundles, is_depthwise
-from pyq8.graph_edit import constant, static_int
+from pyq8.correction.channels import find_bundles
+from pyq8.graph_edit import constant, is_depthwise, static_int
 from pyq8.model.parts import outputs_only
 from pyq8.runtime.sessions import run
 from pyq8.types import Array, Feeds
 from pyq8.workers.spread import Sessions, spread
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 STRENGTH = 0.85
 LARGEST = 16.0
@@ -80,7 +76,6 @@ def equalize(model: ir.Model, factors: Mapping[str, npt.NDArray[np.float32]]) ->
         model: prepared; not changed.
         factors: from `find_factors` of the same model.
     """
-
     model = model.clone()
     for node in model.graph:
         source, output = node.inputs[0] if node.inputs else None, node.outputs[0]
@@ -107,8 +102,6 @@ def equalize(model: ir.Model, factors: Mapping[str, npt.NDArray[np.float32]]) ->
 
 
 def _replace(value: ir.Value | None, array: Array) -> None:
-    import onnx_ir as ir
-
     assert value is not None
     value.const_value = ir.tensor(array, name=value.name)
 

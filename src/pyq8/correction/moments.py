@@ -17,13 +17,13 @@ class InputMoments:
 
     Args:
         matrix: of the layer.
-        pixels: positions of an image that count for the covariance; 0 for none.
+        pixels: positions of an image that count for the covariance.
     """
 
     def __init__(self, matrix: WeightMatrix, pixels: int) -> None:
         self._matrix, self._pixels = matrix, pixels
         groups, _, count = matrix.rows.shape
-        self._products = np.zeros((groups, count, count), np.float32) if pixels else None
+        self._products = np.zeros((groups, count, count), np.float32)
         self._sum = np.zeros((groups, count))
         self._rows = 0
         self._pending: list[Array] = []
@@ -35,10 +35,9 @@ class InputMoments:
         means = self._matrix.mean_patch(x)
         self._mean = means if self._mean is None else self._mean + means
         self._images += 1
-        if self._products is not None:
-            self._pending.append(self._matrix.patches(x, self._pixels, image))
-            if sum(p.shape[1] for p in self._pending) >= ROWS:
-                self._flush()
+        self._pending.append(self._matrix.patches(x, self._pixels, image))
+        if sum(p.shape[1] for p in self._pending) >= ROWS:
+            self._flush()
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
@@ -46,18 +45,16 @@ class InputMoments:
         assert self._mean is not None
         return self._mean / self._images
 
-    def covariance(self) -> tuple[npt.NDArray[np.float32], int]:
-        """float32 [G, K, K] and from how many patches; to be asked once."""
+    def covariance(self) -> npt.NDArray[np.float32]:
+        """float32 [G, K, K]; to be asked once, as it is made in place."""
         self._flush()
-        assert self._products is not None
-        products, self._products = self._products, None
-        products /= self._rows
+        self._products /= self._rows
         mean = (self._sum / self._rows).astype(np.float32)
-        products -= mean[:, :, None] * mean[:, None, :]
-        return products, self._rows
+        self._products -= mean[:, :, None] * mean[:, None, :]
+        return self._products
 
     def _flush(self) -> None:
-        if self._pending and self._products is not None:
+        if self._pending:
             patches = np.concatenate(self._pending, axis=1)
             self._pending.clear()
             self._products += np.matmul(patches.transpose(0, 2, 1), patches)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
+import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.files import scratch
@@ -19,10 +20,7 @@ from pyq8.graph_edit import behind, reads
 from pyq8.model.parts import between
 from pyq8.types import Array, Feeds, Plan, QParams
 
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
-CarryOut = Callable[["ir.Model", Plan], "ir.Model"]
+CarryOut = Callable[[ir.Model, Plan], ir.Model]
 
 
 class Relay:
@@ -89,8 +87,6 @@ class Relay:
 
     def _cut(self, left: list[ir.Node]) -> list[str]:
         """Names of the final tensors from which all that `left` still needs can be computed."""
-        import onnx_ir as ir
-
         graph = self._model.graph
         not_final = {*left, *behind(graph, left)}
         needed: set[ir.Value] = set()

@@ -34,14 +34,13 @@ BLOCK = 128
 """Columns after which the errors made so far are passed on to all later ones in one matrix product."""
 
 
-def round_rows(weights: Array, moment: Array, limit: int, damping: float = DAMPING, laid: Array | None = None) -> Array:
+def round_rows(weights: Array, moment: Array, limit: int, laid: Array | None = None) -> Array:
     """Integer codes for weights in units of their scale.
 
     Args:
         weights: [G, O, K] float, w / scale.
         moment: [G, K, K] float32, H of every group's inputs.
         limit: codes lie in -limit..limit.
-        damping: see above.
         laid: (K,) the weights in the order of the kernel, where it adds pairs; see `saturation.laid_out`.
 
     Returns:
@@ -49,7 +48,7 @@ def round_rows(weights: Array, moment: Array, limit: int, damping: float = DAMPI
     """
     count = weights.shape[2]
     variance = np.einsum("gkk->gk", moment)
-    ridge = damping * variance.mean(axis=1) + np.finfo(np.float32).tiny
+    ridge = DAMPING * variance.mean(axis=1) + np.finfo(np.float32).tiny
     order = np.argsort(-variance, axis=1, kind="stable") if laid is None else _by_pairs(variance, laid)
     sorted_moment = np.take_along_axis(np.take_along_axis(moment, order[:, :, None], 1), order[:, None, :], 2)
     sorted_moment[:, np.arange(count), np.arange(count)] += ridge[:, None]
@@ -60,7 +59,7 @@ def round_rows(weights: Array, moment: Array, limit: int, damping: float = DAMPI
         if len(moment) == 1:
             return _nearest(weights, limit, laid)
         pairs = zip(weights, moment, strict=True)
-        return np.concatenate([round_rows(w[None], m[None], limit, damping, laid) for w, m in pairs])
+        return np.concatenate([round_rows(w[None], m[None], limit, laid) for w, m in pairs])
     del sorted_moment
     pivots = np.einsum("gkk->gk", factor).copy()
     unit = factor / pivots[:, None, :]

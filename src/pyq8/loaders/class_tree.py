@@ -42,4 +42,4 @@ def _list_images(folder: Path, _split: str) -> list[ImageFile]:
     return [image for image in chain.from_iterable(zip_longest(*columns)) if image is not None]
 
 
-CLASS_TREE = FolderLayout("ImageFolder tree", _recognizes, _list_images)
+CLASS_TREE = FolderLayout(_recognizes, _list_images)

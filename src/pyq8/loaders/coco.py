@@ -48,4 +48,4 @@ def _list_images(folder: Path, _split: str) -> list[ImageFile]:
     return images
 
 
-COCO = FolderLayout("COCO", _recognizes, _list_images)
+COCO = FolderLayout(_recognizes, _list_images)

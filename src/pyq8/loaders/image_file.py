@@ -29,12 +29,10 @@ class FolderLayout:
     """One way of keeping images in a folder.
 
     Args:
-        name: how it is called.
         recognizes: whether a folder is kept in this way; reads names only.
         list_images: (folder, split) -> its images in order. Raises DataError where something is missing.
     """
 
-    name: str
     recognizes: Callable[[Path], bool]
     list_images: Callable[[Path, str], list[ImageFile]]
 

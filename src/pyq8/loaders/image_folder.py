@@ -19,7 +19,7 @@ def _list_plain(folder: Path, _split: str) -> list[ImageFile]:
     return images
 
 
-PLAIN = FolderLayout("plain folder", lambda _folder: True, _list_plain)
+PLAIN = FolderLayout(lambda _folder: True, _list_plain)
 
 LAYOUTS = (LABELS_CSV, COCO, CLASS_TREE, PLAIN)
 """The first that recognizes a folder reads it: order is meaning."""

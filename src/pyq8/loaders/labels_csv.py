@@ -59,4 +59,4 @@ def _image(folder: Path, where: str, row: dict[str, str]) -> ImageFile:
     return ImageFile(folder / name, name, label)
 
 
-LABELS_CSV = FolderLayout(_NAME, _recognizes, _list_images)
+LABELS_CSV = FolderLayout(_recognizes, _list_images)

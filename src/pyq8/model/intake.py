@@ -25,8 +25,8 @@ class Intake:
         whole: names of the inputs without a batch axis; where there are any, a run takes one sample.
     """
 
-    size: int = 1
-    whole: frozenset[str] = frozenset()
+    size: int
+    whole: frozenset[str]
 
     def samples(self, feeds: Feeds) -> Feeds:
         """The inputs of a run with the axis of samples in front, as data has it."""

@@ -97,8 +97,7 @@ def _keep_coordinates(node: ir.Node, path: Path, found: int) -> None:
     import onnx_ir as ir
 
     node.attributes["coordinate_transformation_mode"] = ir.AttrString("coordinate_transformation_mode", "asymmetric")
-    mode = node.attributes.get("mode")
-    if mode is not None and mode.as_string() != "nearest":
+    if node.attributes.get_string("mode", "nearest") != "nearest":
         return
     scales = ir.convenience.get_const_tensor(node.inputs[2]) if node.inputs[2] is not None else None
     shrinks = scales is not None and (scales.numpy() < 1).any()

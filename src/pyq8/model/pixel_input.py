@@ -55,11 +55,11 @@ class PixelInput:
         """What is left to do to an image: its geometry."""
         return self.strip(self.preprocess)
 
-    def strip(self, preprocess: Preprocess) -> Preprocess:
-        """The geometry of a preprocessing; the pixels are those that the model takes."""
+    def strip(self, preprocess: Preprocess | str) -> Preprocess:
+        """The geometry of a preprocessing, or of a preset; the pixels are those that the model takes."""
         gray = self.preprocess.color == "gray"
         return replace(
-            preprocess,
+            PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess,
             color="gray" if gray else self.color,
             layout=self.layout,
             mean=(0.0,),
@@ -175,6 +175,4 @@ def same_input(
     pixels = remembered_pixels(quantized)
     if pixels is None or input_specs(fp32) == input_specs(quantized):
         return fp32, preprocess
-    if preprocess is not None:
-        preprocess = pixels.strip(PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess)
-    return take_pixels(fp32, pixels), preprocess
+    return take_pixels(fp32, pixels), pixels.strip(preprocess) if preprocess is not None else None

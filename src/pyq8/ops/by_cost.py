@@ -78,6 +78,6 @@ def _tensor(placement: Placement, index: dict[ir.Node, int], value: ir.Value, wr
 
 
 def _rule(node: ir.Node) -> OpRule:
-    rule = find_rule(node.op_type, node.domain)
+    rule = find_rule(node)
     assert rule is not None
     return rule

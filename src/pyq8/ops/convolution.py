@@ -39,12 +39,10 @@ def _conv(node: ir.Node) -> str | None:
 
 
 def _gemm(node: ir.Node) -> str | None:
-    for name, wanted in (("alpha", 1.0), ("beta", 1.0)):
-        attribute = node.attributes.get(name)
-        if attribute is not None and attribute.as_float() != wanted:
-            return f"its {name} is {attribute.as_float():g}, not 1"
-    transposed = node.attributes.get("transA")
-    if transposed is not None and transposed.as_int():
+    for name in ("alpha", "beta"):
+        if (factor := node.attributes.get_float(name, 1.0)) != 1:
+            return f"its {name} is {factor:g}, not 1"
+    if node.attributes.get_int("transA", 0):
         return "its input is transposed"
     objection = _weight(node) or _bias(node)
     if objection is None and len(node.inputs) > 2 and (bias := node.inputs[2]) is not None:
@@ -57,8 +55,7 @@ def _gemm(node: ir.Node) -> str | None:
 
 
 def _gemm_axis(node: ir.Node) -> int:
-    attribute = node.attributes.get("transB")
-    return 0 if attribute is not None and attribute.as_int() else 1
+    return 0 if node.attributes.get_int("transB", 0) else 1
 
 
 def _matmul(node: ir.Node) -> str | None:

@@ -11,17 +11,15 @@ if TYPE_CHECKING:
 
 
 def _resize(node: ir.Node) -> str | None:
-    mode = node.attributes.get("mode")
-    name = "nearest" if mode is None else mode.as_string()
-    if name == "linear":
+    mode = node.attributes.get_string("mode", "nearest")
+    if mode == "linear":
         return "ONNX Runtime's INT8 linear Resize rounds down: every pixel loses half a step on average"
-    if name != "nearest":
-        return f"ONNX Runtime has no INT8 {name} Resize"
-    policy = node.attributes.get("keep_aspect_ratio_policy")
-    if policy is not None and policy.as_string() != "stretch" and len(node.inputs) > 3 and node.inputs[3] is not None:
+    if mode != "nearest":
+        return f"ONNX Runtime has no INT8 {mode} Resize"
+    policy = node.attributes.get_string("keep_aspect_ratio_policy", "stretch")
+    if policy != "stretch" and len(node.inputs) > 3 and node.inputs[3] is not None:
         return "between INT8 nodes ONNX Runtime loses the aspect ratio that it keeps"
-    transform = node.attributes.get("coordinate_transformation_mode")
-    if transform is not None and transform.as_string() == "tf_crop_and_resize":
+    if node.attributes.get_string("coordinate_transformation_mode") == "tf_crop_and_resize":
         return "outside the image it writes a real value, not a quantized one"
     return None
 

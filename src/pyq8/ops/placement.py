@@ -54,7 +54,7 @@ class Placement:
     def is_stored(self, value: ir.Value) -> bool:
         """Whether `value` is uint8 pixels, which need no quantizing."""
         producer = value.producer()
-        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        rule = find_rule(producer)
         return rule is not None and isinstance(rule.output, Stored) and producer in self.int8
 
     def scale_root(self, value: ir.Value) -> ir.Value:
@@ -70,7 +70,7 @@ class Placement:
     def _shares_with(self, value: ir.Value) -> ir.Value | None:
         """The value that an INT8 node makes it of without changing the scale."""
         producer = value.producer()
-        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
+        rule = find_rule(producer)
         if producer is None or rule is None or not isinstance(rule.output, SameAs):
             return None
         return producer.inputs[rule.output.input] if (producer.name or "") in self.outputs else None
@@ -127,7 +127,7 @@ def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str
 def why_none(model: ir.Model) -> str:
     """Why no node of a prepared model can be INT8: what the first one that multiplies by weights lacks."""
     for node in model.graph:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         reason = NO_KERNEL.get(node.op_type) if rule is None else rule.check(node)
         if node.op_type == "ConvTranspose" or (rule is not None and rule.weight is not None):
             return f"node {node.name!r} ({node.op_type}) stays FP32 ({reason})"
@@ -142,7 +142,7 @@ def _objection(node: ir.Node, leads: set[ir.Node], started: set[ir.Node], tensor
         return "before the first convolution"
     if node.outputs[0].dtype not in (None, ir.DataType.FLOAT):
         return "it does not compute float32"
-    rule = find_rule(node.op_type, node.domain)
+    rule = find_rule(node)
     if rule is None:
         if node.op_type in ("Relu", "Clip"):
             return _activation_reason(node)
@@ -159,12 +159,12 @@ def _moves_on(node: ir.Node, tensors: set[ir.Value]) -> bool:
 
     Not where the convolution (a Gemm) would write float32 otherwise.
     """
-    rule = find_rule(node.op_type, node.domain)
+    rule = find_rule(node)
     source = node.inputs[0] if node.inputs else None
     if rule is None or node.op_type not in MOVING or source not in tensors or rule.check(node) is not None:
         return False
     producer = source.producer() if source is not None else None
-    before = find_rule(producer.op_type, producer.domain) if producer is not None else None
+    before = find_rule(producer)
     return before is not None and not before.float_output
 
 
@@ -173,7 +173,7 @@ def _entering(graph: ir.Graph, excluded: Container[str]) -> set[ir.Node]:
     takes: set[ir.Node] = set()
     entering: set[ir.Node] = set()
     for node in reversed(graph):
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         if rule is None or rule.check(node) is not None or (node.name or "") in excluded:
             continue
         if rule.weight is not None:
@@ -202,12 +202,12 @@ def _activation_reason(node: ir.Node) -> str:
 
 
 def _is_compute(node: ir.Node) -> bool:
-    rule = find_rule(node.op_type, node.domain)
+    rule = find_rule(node)
     return rule is not None and rule.weight is not None and rule.check(node) is None
 
 
 def _is_activation(node: ir.Node, index: int) -> bool:
-    rule = find_rule(node.op_type, node.domain)
+    rule = find_rule(node)
     return rule is not None and index in [i for i, _ in rule.activations(node)]
 
 
@@ -234,7 +234,7 @@ def _absorb(graph: ir.Graph) -> tuple[dict[str, str], dict[str, ir.Value]]:
         if producer is None or len(source.uses()) != 1 or not clip_range(node):
             continue
         owner = absorbed.get(producer.name or "", producer.name or "")
-        rule = find_rule(producer.op_type, producer.domain)
+        rule = find_rule(producer)
         if owner in absorbed.values() or (rule is not None and rule.absorbs and not isinstance(rule.output, SameAs)):
             absorbed[node.name or ""] = owner
             outputs[owner] = node.outputs[0]

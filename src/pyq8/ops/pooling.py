@@ -19,11 +19,9 @@ def _max_pool(node: ir.Node) -> str | None:
 
 
 def _average_pool(node: ir.Node) -> str | None:
-    dilations = node.attributes.get("dilations")
-    if dilations is not None and any(d != 1 for d in dilations.as_ints()):
+    if any(d != 1 for d in node.attributes.get_ints("dilations", ())):
         return "it is dilated, and ONNX Runtime's INT8 AveragePool is not"
-    ceil, include = (node.attributes.get(name) for name in ("ceil_mode", "count_include_pad"))
-    if ceil is not None and ceil.as_int() and include is not None and include.as_int():
+    if node.attributes.get_int("ceil_mode", 0) and node.attributes.get_int("count_include_pad", 0):
         return "ONNX Runtime's INT8 AveragePool counts pixels beyond the padding (ceil_mode, count_include_pad)"
     return None
 

@@ -43,8 +43,7 @@ def _replace(node: ir.Node) -> bool:
         raise Refuse("the number of its channels is not known")
     if channels % 16:
         raise Refuse(f"{channels} channels are no multiple of 16")
-    auto = node.attributes.get("auto_pad")
-    if auto is not None and auto.as_string() not in ("NOTSET", "VALID"):
+    if node.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         raise Refuse("it pads automatically")
     kernel = static_ints(node, "kernel_shape", [])
     strides = static_ints(node, "strides", [1, 1])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.graph_edit import add_initializer, constant, set_input, static_int
+from pyq8.graph_edit import add_initializer, constant, is_depthwise, set_input, static_int
 from pyq8.passes.rewriting import Refuse
 
 CHANNELWISE = {
@@ -20,13 +20,6 @@ CHANNELWISE = {
     **dict.fromkeys(("Add", "Mul"), 2),
 }
 """Operators that compute every channel alone, finite from finite: how many of their inputs have channels."""
-
-
-def is_depthwise(node: ir.Node) -> bool:
-    """Whether it is a Conv with as many groups as input and output channels."""
-    weight = constant(node.inputs[1]) if node.op_type == "Conv" and node.domain in ("", "ai.onnx") else None
-    group = static_int(node, "group", 1)
-    return group > 1 and weight is not None and weight.shape[:2] == (group, 1)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pyq8.types import Array
 
 MULTIPLE = 4
 SMALLEST = 16
-"""Of the output channels, see `pyq8.verify.kernels.slow_reason`."""
+"""Of the output channels, see `pyq8.ops.fast_path.missed_condition`."""
 CHANNELS_LAST = (0, 3, 1, 2)
 
 

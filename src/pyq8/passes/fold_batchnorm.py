@@ -36,9 +36,9 @@ def affine(node: ir.Node) -> tuple[Array, Array]:
     if any(a is None for a in arrays):
         raise Refuse("its statistics are not constant")
     gamma, beta, mean, var = (np.asarray(a, np.float64) for a in arrays)
-    epsilon = node.attributes.get("epsilon")
+    epsilon = node.attributes.get_float("epsilon", EPSILON)
     with np.errstate(all="ignore"):
-        factor = gamma / np.sqrt(var + (EPSILON if epsilon is None else epsilon.as_float()))
+        factor = gamma / np.sqrt(var + epsilon)
         offset = beta - mean * factor
     if not (np.abs([factor, offset]) <= np.finfo(np.float32).max).all():
         raise Refuse("its factor does not fit float32")

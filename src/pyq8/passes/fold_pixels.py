@@ -196,7 +196,6 @@ def _replace(source: ir.Value, conv: ir.Node, weight: Array, bias: npt.NDArray[n
 
 
 def _pads(conv: ir.Node) -> bool:
-    auto = conv.attributes.get("auto_pad")
-    if auto is not None and auto.as_string() not in ("NOTSET", "VALID"):
+    if conv.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         return True
     return any(static_ints(conv, "pads", [0]))

@@ -40,9 +40,7 @@ def _own(reader: ir.Node) -> list[int]:
     Raises:
         Refuse: it depends on the size of the image.
     """
-    auto = reader.attributes.get("auto_pad")
-    mode = "NOTSET" if auto is None else auto.as_string()
-    if mode not in ("NOTSET", "VALID"):
+    if reader.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         raise Refuse(f"{reader.name!r} pads automatically")
     weight = reader.inputs[1]
     assert weight is not None and weight.shape is not None  # _amounts asked for it
@@ -55,9 +53,9 @@ def _amounts(node: ir.Node) -> tuple[list[int], list[int]]:
     Raises:
         Refuse: the Pad is of another mode or value, not constant, or touches batch or channels.
     """
-    mode = node.attributes.get("mode")
-    if mode is not None and mode.as_string() != "constant":
-        raise Refuse(f"its mode is {mode.as_string()}")
+    mode = node.attributes.get_string("mode", "constant")
+    if mode != "constant":
+        raise Refuse(f"its mode is {mode}")
     if len(node.inputs) > 2 and node.inputs[2] is not None:
         value = constant(node.inputs[2])
         if value is None or value.any():

@@ -40,7 +40,8 @@ def _replace(node: ir.Node) -> bool:
     if output.dtype not in (None, ir.DataType.FLOAT):
         raise Refuse("it does not compute float32")
     swish = node.op_type == "HardSwish"
-    alpha, beta = (1 / 6, 0.5) if swish else (_number(node, "alpha", 0.2), _number(node, "beta", 0.5))
+    own = node.attributes.get_float("alpha", 0.2), node.attributes.get_float("beta", 0.5)
+    alpha, beta = (1 / 6, 0.5) if swish else own
     name = f"{node.name}_sigmoid" if swish else str(node.name)
     weight = add_initializer(graph, f"{name}_alpha", np.full((channels, 1, 1, 1), alpha, np.float32))
     bias = add_initializer(graph, f"{name}_beta", np.full(channels, beta, np.float32))
@@ -55,8 +56,3 @@ def _replace(node: ir.Node) -> bool:
         value.name, value.type, value.shape = f"{output.name}_{label}", output.type, output.shape
     replace_node(node, nodes)
     return True
-
-
-def _number(node: ir.Node, name: str, default: float) -> float:
-    attribute = node.attributes.get(name)
-    return default if attribute is None else attribute.as_float()

@@ -39,8 +39,7 @@ def parameters(node: ir.Node) -> tuple[Array, npt.NDArray[np.float64]]:
         raise Refuse("the bias before it is not a constant")
     if bias.size not in (1, channels) or bias.size != max(bias.shape[-1:], default=1):
         raise Refuse("the bias before it is not one value a channel")
-    beta = node.attributes.get("beta")
-    scale = 1.0 if beta is None else beta.as_float()
+    scale = node.attributes.get_float("beta", 1.0)
     return weight, np.broadcast_to(bias.astype(np.float64).reshape(-1) * scale, (channels,))
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from pyq8.graph_edit import static_ints
+from pyq8.graph_edit import only_reader, static_ints
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 
@@ -61,8 +61,7 @@ def _picks(node: ir.Node) -> list[int] | None:
     spatial = len(weight.shape) - 2
     strides = static_ints(node, "strides", [1] * spatial)
     padded = any(static_ints(node, "pads", [0] * (2 * spatial)))
-    auto = node.attributes.get("auto_pad")
-    if padded or (auto is not None and auto.as_string() != "NOTSET") or max(strides) == 1:
+    if padded or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET" or max(strides) == 1:
         return None
     return strides
 
@@ -73,8 +72,7 @@ def _takes(value: ir.Value) -> bool:
     if producer is None or producer.domain:
         return False
     if producer.op_type == "Conv":
-        auto = producer.attributes.get("auto_pad")
-        return auto is None or auto.as_string() in ("NOTSET", "VALID")
+        return producer.attributes.get_string("auto_pad", "NOTSET") in ("NOTSET", "VALID")
     if producer.op_type in SAME_SHAPE:
         shapes = [v.shape for v in producer.inputs if v is not None]
         known = [s for s in shapes if s is not None and all(isinstance(d, int) for d in list(s)[2:])]
@@ -93,12 +91,8 @@ def _reaches_conv(value: ir.Value) -> bool:
         if producer.op_type == "Conv":
             return True
         count = 2 if producer.op_type in SAME_SHAPE else 1
-        pending += [v for v in producer.inputs[:count] if v is not None and _alone(v)]
+        pending += [v for v in producer.inputs[:count] if v is not None and only_reader(v) is not None]
     return False
-
-
-def _alone(value: ir.Value) -> bool:
-    return len(value.uses()) == 1 and not value.is_graph_output()
 
 
 def _subsample(value: ir.Value, strides: list[int]) -> None:
@@ -117,7 +111,7 @@ def _subsample(value: ir.Value, strides: list[int]) -> None:
         count = 2 if producer.op_type in SAME_SHAPE else 1
         for index, source in enumerate(producer.inputs[:count]):
             assert source is not None
-            if _alone(source) and _takes(source):
+            if only_reader(source) is not None and _takes(source):
                 pending.append(source)
             else:
                 producer.replace_input_with(index, _pick(source, strides, producer, index))

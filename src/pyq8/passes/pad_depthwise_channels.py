@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from pyq8.graph_edit import static_int
+from pyq8.graph_edit import is_depthwise, static_int
 from pyq8.ops.placement import place
-from pyq8.passes.bundle import bundle_of, is_depthwise
+from pyq8.passes.bundle import bundle_of
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 

@@ -12,12 +12,10 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.graph_edit import add_initializer, constant, replace_node, set_input, static_int
+from pyq8.passes.entry import MULTIPLE, SMALLEST
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import Refuse, for_each
 from pyq8.types import Array
-
-MULTIPLE = 4
-SMALLEST = 16
 
 
 def run(model: ir.Model) -> PassResult:

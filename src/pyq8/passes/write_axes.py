@@ -42,8 +42,7 @@ def _write(node: ir.Node) -> bool:
         _spread(node, 1, twice, np.zeros(2 * rank, np.int64))
         set_input(node, 3, None)
         return True
-    policy = node.attributes.get("keep_aspect_ratio_policy")
-    if policy is not None and policy.as_string() != "stretch" and _is_given(node, SIZES):
+    if node.attributes.get_string("keep_aspect_ratio_policy", "stretch") != "stretch" and _is_given(node, SIZES):
         raise Refuse("it keeps the aspect ratio of its axes")
     _spread(node, ROI, twice, np.repeat(np.asarray([0, 1], np.float32), rank))
     _spread(node, SCALES, once, np.ones(rank, np.float32))

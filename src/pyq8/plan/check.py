@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.graph_edit import constant
@@ -12,9 +11,6 @@ from pyq8.ops import OpRule, find_rule
 from pyq8.ops.placement import Placement, place
 from pyq8.saturation import LIMIT, kernel_order, node_adds_pairs, unsafe
 from pyq8.types import INT7, INT8, PAIRED, UINT8, Plan, QParams
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 
 class MisfitError(Exception):
@@ -91,7 +87,7 @@ def weight_readers(possible: Placement) -> dict[str, list[tuple[ir.Node, OpRule]
     """Weight -> the nodes that can multiply by it in INT8."""
     found: dict[str, list[tuple[ir.Node, OpRule]]] = {}
     for node in possible.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
         if rule is not None and weight is not None:
             found.setdefault(weight.name or "", []).append((node, rule))

@@ -49,11 +49,10 @@ class PlanFile:
         write_text("\n".join(self._lines()) + "\n", path)
 
     def _lines(self) -> Iterator[str]:
-        data = self.plan.to_json()
         sections: dict[str, Any] = {
             "metadata": dict(self.metadata),
-            "int8_nodes": data["int8_nodes"],
-            "float_nodes": data["float_nodes"],
+            "int8_nodes": self.plan.int8_nodes,
+            "float_nodes": dict(self.plan.float_nodes),
             "qparams": {name: qparams_to_json(q) for name, q in self.plan.qparams.items()},
             "bias_shift": {name: numbers(v) for name, v in self.plan.bias_shift.items()},
             "channel_factors": {name: numbers(v) for name, v in self.plan.channel_factors.items()},

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.correction.channels import find_bundles
 from pyq8.correction.equalization import equalize
 from pyq8.errors import CalibrationError, PlanError
 from pyq8.graph_edit import constant
+from pyq8.model.file import sha256
 from pyq8.ops.placement import Placement, place
 from pyq8.ops.stored import stored_qparams
 from pyq8.plan.check import MisfitError, check_pairs, check_tensors, weight_readers
 from pyq8.plan.file import PlanFile
 from pyq8.plan.make import keep_float
 from pyq8.types import Plan, QParams
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 LEFT_OUT = "not among the INT8 nodes of the plan file"
 
@@ -54,8 +52,6 @@ def fit_plan(file: PlanFile, model: ir.Model, path: str | Path) -> Plan:
     Raises:
         PlanError: the plan is of another model, or an entry does not fit it; names the entry.
     """
-    from pyq8.model.file import sha256
-
     digest = sha256(model)
     if digest != file.model_sha256:
         raise PlanError(

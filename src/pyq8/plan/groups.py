@@ -51,7 +51,7 @@ def find_groups(model: ir.Model, plan: Plan) -> tuple[Group, ...]:
 
     reads: dict[str, list[str]] = {}
     for node in order:
-        name, rule = node.name or "", find_rule(node.op_type, node.domain)
+        name, rule = node.name or "", find_rule(node)
         assert rule is not None
         before = [n for _, v in rule.activations(node) if (n := computing(v))]
         for other in before:

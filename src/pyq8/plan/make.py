@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
 
 from pyq8.correction import bias_shifts
 from pyq8.errors import CalibrationError
 from pyq8.graph_edit import constant
-from pyq8.ops import find_rule
+from pyq8.model.file import sha256
 from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
+from pyq8.plan.check import weight_readers
 from pyq8.plan.paired import paired_codes
 from pyq8.plan.qparams import activation_qparams, known_ranges, quantized_tensors, weight_qparams
 from pyq8.stats import Calibration
 from pyq8.types import PAIRED, Config, Plan, QParams
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import onnx_ir as ir
 
 
 def make_plan(model: ir.Model, calibration: Calibration, config: Config) -> Plan:
@@ -29,8 +28,6 @@ def make_plan(model: ir.Model, calibration: Calibration, config: Config) -> Plan
         UsageError: a pattern of `config.exclude` matches no node, or `config.placement` is unknown.
         CalibrationError: the calibration is of another model.
     """
-    from pyq8.model.file import sha256
-
     calibration.check_model(sha256(model))
     choose = PLACEMENTS.get(config.placement)
     placement = place(model, config.exclude)
@@ -75,11 +72,7 @@ def keep_float(model: ir.Model, plan: Plan, exclude: Sequence[str] = ()) -> Plan
     """
     placement = place(model, exclude, plan.float_nodes)
     needed = {value.name or "" for value in quantized_tensors(placement)}
-    for node in placement.int8:
-        rule = find_rule(node.op_type, node.domain)
-        weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
-        if weight is not None:
-            needed.add(weight.name or "")
+    needed.update(weight_readers(placement))
     missing = sorted(needed - set(plan.qparams))
     if missing:
         raise CalibrationError(f"the plan has no parameters for tensor {missing[0]!r}: it was made for another model")

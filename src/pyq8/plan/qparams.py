@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.calibration.observers import OBSERVERS, Observer
@@ -18,9 +18,6 @@ from pyq8.plan.paired import paired_qparams
 from pyq8.saturation import node_adds_pairs
 from pyq8.stats import Calibration
 from pyq8.types import INT8, PAIRED, UINT8, Array, Config, QParams
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 
 def activation_qparams(
@@ -59,7 +56,7 @@ def activation_qparams(
 def quantized_tensors(placement: Placement) -> Iterator[ir.Value]:
     """Every tensor that an INT8 node reads or writes as integers, some of them twice."""
     for node in placement.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         assert rule is not None
         for _, value in rule.activations(node):
             yield value
@@ -86,7 +83,7 @@ def weight_qparams(placement: Placement, activations: Mapping[str, QParams], con
     pairs: dict[str, set[int]] = {}
     weights: dict[str, ir.Value] = {}
     for node in placement.int8:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         if rule is None or rule.weight is None:
             continue
         weight, source = node.inputs[rule.weight], node.inputs[rule.inputs[0] if rule.inputs else 0]
@@ -120,7 +117,7 @@ def known_ranges(possible: Placement) -> dict[str, tuple[float, float]]:
     Args:
         possible: where every node that can be INT8 is.
     """
-    rules = ((node, find_rule(node.op_type, node.domain)) for node in possible.int8)
+    rules = ((node, find_rule(node)) for node in possible.int8)
     outputs = {node.outputs[0].name or "": rule.output for node, rule in rules if rule is not None}
     return {name: (output.low, output.high) for name, output in outputs.items() if isinstance(output, Fixed)}
 
@@ -136,7 +133,7 @@ def _masked(
     masks: set[ir.Value] = set()
     graph = placement.int8[0].graph if placement.int8 else None
     for node in graph or ():
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         value = node.outputs[0]
         if (name := value.name or "") in known:
             if _range(value, calibration, observer, known) != known[name]:
@@ -170,7 +167,7 @@ def _range(
         if stats is not None and (stats.histogram is not None or not observer.needs_histogram):
             return observer.choose(stats, UINT8)
         producer = source.producer()
-        rule = find_rule(producer.op_type, producer.domain) if producer is not None else None
-        moves = producer is not None and rule is not None and isinstance(rule.output, SameAs)
+        rule = find_rule(producer)
+        moves = rule is not None and isinstance(rule.output, SameAs)
         source = producer.inputs[rule.output.input] if moves else None  # type: ignore[union-attr]
     raise CalibrationError(f"tensor {value.name!r} was not observed; calibrate this model again")

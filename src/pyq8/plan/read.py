@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import onnx_ir as ir
 
 from pyq8.errors import PlanError
 from pyq8.graph_edit import constant, static_int
@@ -14,9 +13,6 @@ from pyq8.model.provenance import remembered_factors, remembered_reasons
 from pyq8.passes import PassResult, prepare
 from pyq8.saturation import node_adds_pairs
 from pyq8.types import QTYPES, Plan, QParams
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 _RESULT = {"QLinearConcat": 0, "QGemm": 7, "QLinearConv": 6, "QLinearAdd": 6, "QLinearMul": 6, "QLinearMatMul": 6}
 """Where an integer operator has its output's scale, the zero point behind it; 3 for those of one input."""

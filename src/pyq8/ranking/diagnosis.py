@@ -110,7 +110,7 @@ def _tensors(model: ir.Model, plan: Plan, group: Group) -> tuple[list[str], list
     reads: list[ir.Value] = []
     computes: list[ir.Value] = []
     for node in nodes:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         if rule is not None:
             reads += [v for _, v in rule.activations(node) if v.const_value is None and v not in made]
         if rule is None or not isinstance(rule.output, SameAs):
@@ -121,7 +121,7 @@ def _tensors(model: ir.Model, plan: Plan, group: Group) -> tuple[list[str], list
 
 def _channel(model: ir.Model, plan: Plan, group: Group) -> ChannelUse | None:
     (node,) = [n for n in model.graph if n.name == group.name]
-    rule = find_rule(node.op_type, node.domain)
+    rule = find_rule(node)
     weight = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
     array = constant(weight)
     if rule is None or weight is None or array is None or not weight.name:

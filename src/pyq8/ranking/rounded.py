@@ -33,7 +33,7 @@ def round_weights(model: ir.Model, plan: Plan, nodes: Collection[str]) -> ir.Mod
             name = (value.name or "") if value is not None else ""
             if array is not None and name in plan.qparams:
                 set_input(node, index, _new(model, f"{name}_rounded", rounded_weight(name, array, plan)))
-        rule, shift = find_rule(node.op_type, node.domain), plan.bias_shift.get(node.name or "")
+        rule, shift = find_rule(node), plan.bias_shift.get(node.name or "")
         if shift is not None and rule is not None and rule.bias is not None:
             bias = constant(node.inputs[rule.bias]) if rule.bias < len(node.inputs) else None
             total = shift if bias is None else (bias + shift.reshape(bias.shape)).astype(np.float32)

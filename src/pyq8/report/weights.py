@@ -48,7 +48,7 @@ def find_weights(prepared: ir.Model, plan: Plan) -> tuple[WeightRange, ...]:
     """Every node with quantized weights, in graph order."""
     found = []
     for node in prepared.graph:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         value = node.inputs[rule.weight] if rule is not None and rule.weight is not None else None
         array = constant(value)
         name = value.name or "" if value is not None else ""

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes import common
 
-from pyq8 import kernels
+from pyq8 import affine, kernels
 from pyq8.errors import UsageError
-from pyq8.graph_edit import OUTSIDE
+from pyq8.graph_edit import OUTSIDE, bypass, constant, set_input
 from pyq8.ops import OpRule, SameAs, Stored, find_rule
 from pyq8.registry import Registry
 from pyq8.rewrite import qdq, qoperator
+from pyq8.rewrite.layout import keep_layout
 from pyq8.rewrite.region import fuse
+from pyq8.rewrite.tensors import Tensors
 from pyq8.types import Plan
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import onnx_ir as ir
-
-    from pyq8.rewrite.tensors import Tensors
-
-    Emit = Callable[[ir.Node, OpRule, Tensors], None]
+Emit = Callable[[ir.Node, OpRule, Tensors], None]
 
 __all__ = ["FORMATS", "REGIONS", "check_format", "rewrite", "twin"]
 
@@ -60,11 +57,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     Raises:
         UsageError: no such format.
     """
-    from onnx_ir.passes import common
-
-    from pyq8.rewrite.layout import keep_layout
     from pyq8.rewrite.shield import shield, shield_regions
-    from pyq8.rewrite.tensors import Tensors
 
     emit = FORMATS.get(format)
     model = model.clone()
@@ -73,7 +66,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
     tensors = Tensors(graph, plan)
     inside = set(plan.int8_nodes)
     for node in [n for n in graph if n.name in inside]:
-        rule = find_rule(node.op_type, node.domain)
+        rule = find_rule(node)
         assert rule is not None
         node.attributes.pop(NOT_INTEGER.get(node.op_type, ""), None)
         if isinstance(rule.output, SameAs):
@@ -102,8 +95,6 @@ def twin(model: ir.Model, plan: Plan, format: str) -> ir.Model | None:
 
 def _absorb(graph: ir.Graph, plan: Plan) -> None:
     """Remove every Relu and Clip that an INT8 node's saturation computes."""
-    from pyq8.graph_edit import bypass
-
     for node in [n for n in graph if n.name in plan.absorbed]:
         source = node.inputs[0]
         assert source is not None
@@ -112,17 +103,11 @@ def _absorb(graph: ir.Graph, plan: Plan) -> None:
 
 def _move(node: ir.Node, rule: OpRule, tensors: Tensors) -> None:
     """An operator that moves values works on the uint8 tensor as it is, in either format."""
-    import onnx_ir as ir
-
-    from pyq8 import affine
-    from pyq8.graph_edit import constant, set_input
-
     ((index, source),) = rule.activations(node)
     qparams = tensors.qparams(source)
     assert qparams is not None
     set_input(node, index, tensors.quantized(source))
-    mode = node.attributes.get("mode")
-    if node.op_type == "Pad" and (mode is None or mode.as_string() == "constant"):
+    if node.op_type == "Pad" and node.attributes.get_string("mode", "constant") == "constant":
         array = constant(node.inputs[2]) if len(node.inputs) > 2 else None
         value = affine.quantize(np.zeros((), np.float32) if array is None else array.reshape(()), qparams)
         set_input(node, 2, tensors.initializer(f"{node.name}_value", value))

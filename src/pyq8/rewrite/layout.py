@@ -37,10 +37,10 @@ def keep_layout(tensors: Tensors) -> None:
 def _breaks(node: ir.Node) -> bool:
     if node.op_type != "Resize":
         return False
-    mode, policy, smooth = (node.attributes.get(n) for n in ("mode", "keep_aspect_ratio_policy", "antialias"))
-    keeps = policy is not None and policy.as_string() != "stretch" and _is_given(node, SIZES)
-    cubic = mode is not None and mode.as_string() == "cubic" and not (smooth is not None and smooth.as_int())
-    return keeps or "axes" in node.attributes or (cubic and not _enlarges(node))
+    given = node.attributes
+    keeps = given.get_string("keep_aspect_ratio_policy", "stretch") != "stretch" and _is_given(node, SIZES)
+    cubic = given.get_string("mode") == "cubic" and not given.get_int("antialias", 0)
+    return keeps or "axes" in given or (cubic and not _enlarges(node))
 
 
 def _is_given(node: ir.Node, index: int) -> bool:

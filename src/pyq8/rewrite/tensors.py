@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from pyq8 import affine
 from pyq8.fresh_names import Names
-from pyq8.graph_edit import READS_SHAPE, constant, register_initializer, shape_readers
+from pyq8.graph_edit import constant, register_initializer, shape_readers
 from pyq8.types import INT32, Array, Plan, QParams
 
 DTYPES = {"uint8": ir.DataType.UINT8, "int8": ir.DataType.INT8, "int32": ir.DataType.INT32}
@@ -27,19 +27,12 @@ class Tensors:
         self._quantized: dict[ir.Value, ir.Value] = {}
         self._constants: dict[tuple[bytes, str, tuple[int, ...]], ir.Value] = {}
         self._qparams: dict[ir.Value, QParams] = {}
-        self._names = Names(graph)
+        names = Names(graph)
+        self.fresh, self.fresh_node = names.value, names.node
         for values in (graph.inputs, *(n.outputs for n in graph), graph.initializers.values()):
             for value in values:
                 if value.name is not None and value.name in plan.qparams:
                     self._qparams[value] = plan.qparams[value.name]
-
-    def fresh(self, name: str) -> str:
-        """`name`, or `name_1`, `name_2` ... where a tensor of the model is called that already."""
-        return self._names.value(name)
-
-    def fresh_node(self, name: str) -> str:
-        """The same for a node."""
-        return self._names.node(name)
 
     def initializer(self, name: str, array: Array) -> ir.Value:
         """A new constant of the graph, called `name` or the like."""
@@ -104,7 +97,7 @@ class Tensors:
         readers = [u for u in value.uses() if not (u.node.graph is self.graph and u.node.name in inside)]
         readers = [u for u in readers if u.node is not q.producer()]
         # what reads no values takes the uint8 tensor, so that nothing is dequantized for it
-        shapes = [u for u in readers if u.node.op_type in READS_SHAPE and not u.node.domain]
+        shapes = [u for u in readers if u.node in shape_readers(value)]
         for use in shapes:
             use.node.replace_input_with(use.idx, q)
         readers = [u for u in readers if u not in shapes]

@@ -62,7 +62,7 @@ class LayerReport:
 
 def _moves(node: ir.Node) -> bool:
     """Whether its output holds values that another node computed: they would be listed twice."""
-    rule = find_rule(node.op_type, node.domain)
+    rule = find_rule(node)
     return rule is not None and isinstance(rule.output, SameAs)
 
 

@@ -24,13 +24,11 @@ def choose_known(
     """The known range, or the better of what the observer chooses and of all that was seen.
 
     Args:
-        stats: of the tensor; without a histogram the known range stays.
+        stats: of the tensor, with a histogram.
         qtype: the integer type.
         known: (low, high) beyond which no value can be.
         observer: the one that is asked for.
     """
     loss = expected_error(stats, qtype)
-    if stats.histogram is None:
-        return known
     seen = min([(stats.min, stats.max), observer.choose(stats, qtype)], key=lambda ends: loss(*ends))
     return seen if BIT * loss(*seen) <= loss(*known) else known

@@ -115,8 +115,7 @@ def _sigmoid(region: RegionTensors, node: ir.Node) -> None:
 
 def _leaky_relu(region: RegionTensors, node: ir.Node) -> None:
     x, real = _codes(region, node)
-    alpha = node.attributes.get("alpha")
-    slope = np.float32(0.01 if alpha is None else alpha.as_float())
+    slope = np.float32(node.attributes.get_float("alpha", 0.01))
     _activation(region, node, x, np.where(real < 0, real * slope, real))
 
 

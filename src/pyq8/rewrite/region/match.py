@@ -60,9 +60,9 @@ def _conv(node: ir.Node) -> str:
         return "its weight is not constant or not of two dimensions"
     if weight.dtype != np.int8 or w_zero.any() or not is_bytes(node.inputs[0]):
         return "it is not uint8 times int8 with zero point 0"
-    auto = node.attributes.get("auto_pad")
-    if auto is not None and auto.as_string() not in ("NOTSET", "VALID"):
-        return f"auto_pad {auto.as_string()}"
+    auto = node.attributes.get_string("auto_pad", "NOTSET")
+    if auto not in ("NOTSET", "VALID"):
+        return f"auto_pad {auto}"
     return _sum(node, weight[0].size + 4 * math.prod(weight.shape[2:]), w_scale, (1, 2, 6, 7), 8)
 
 
@@ -87,8 +87,7 @@ def _gemm(node: ir.Node) -> str:
         return "its weight is not constant"
     if weight.dtype != np.int8 or w_zero.any() or not is_bytes(node.inputs[0]):
         return "it is not uint8 times int8 with zero point 0"
-    alpha, trans_a = node.attributes.get("alpha"), node.attributes.get("transA")
-    if (alpha is not None and alpha.as_float() != 1) or (trans_a is not None and trans_a.as_int()):
+    if node.attributes.get_float("alpha", 1.0) != 1 or static_int(node, "transA", 0):
         return "alpha or transA"
     quantized = len(node.inputs) > 8 and node.inputs[7] is not None
     columns = weight.shape[1 if static_int(node, "transB", 0) else 0]
@@ -98,21 +97,19 @@ def _gemm(node: ir.Node) -> str:
 def _max_pool(node: ir.Node) -> str:
     if not is_bytes(node.inputs[0]) or len(node.outputs) > 1:
         return "it is not uint8, or has two outputs"
-    auto = node.attributes.get("auto_pad")
-    return "" if auto is None or auto.as_string() in ("NOTSET", "VALID") else f"auto_pad {auto.as_string()}"
+    auto = node.attributes.get_string("auto_pad", "NOTSET")
+    return "" if auto in ("NOTSET", "VALID") else f"auto_pad {auto}"
 
 
 def _average(node: ir.Node) -> str:
-    last = node.attributes.get("channels_last")
-    auto = node.attributes.get("auto_pad")
-    if (last is not None and last.as_int()) or (auto is not None and auto.as_string() not in ("NOTSET", "VALID")):
+    auto = node.attributes.get_string("auto_pad", "NOTSET")
+    if static_int(node, "channels_last", 0) or auto not in ("NOTSET", "VALID"):
         return "channels_last or auto_pad"
     return _all_scalars(node, (1, 2, 3, 4))
 
 
 def _flatten(node: ir.Node) -> str:
-    axis = node.attributes.get("axis")
-    if not is_bytes(node.inputs[0]) or (axis is not None and axis.as_int() != 1):
+    if not is_bytes(node.inputs[0]) or static_int(node, "axis", 1) != 1:
         return "it is not uint8, or not at axis 1"
     x = node.inputs[0]
     assert x is not None
@@ -131,16 +128,10 @@ def _pad(node: ir.Node) -> str:
     if pads is None or pads.size != 8 or np.delete(pads, 5).any() or not is_bytes(node.inputs[0]):
         return "it does not only add channels"
     readers = [use.node for use in node.outputs[0].uses()]
-    group = [r.attributes.get("group") for r in readers]
     convolutions = readers and all(r.op_type == "QLinearConv" and not obstacle(r) for r in readers)
-    if value is None or not convolutions or any(g and g.as_int() != 1 for g in group):
+    if value is None or not convolutions or any(static_int(r, "group", 1) != 1 for r in readers):
         return "what reads it is no convolution"
-    return "" if all(int(value.reshape(())) == _zero(r) for r in readers) else "it adds no zeros"
-
-
-def _zero(node: ir.Node) -> int:
-    array = constant(node.inputs[2])
-    return int(array.reshape(())) if array is not None else -1
+    return "" if all(int(value.reshape(())) == qparams(r, 1)[1] for r in readers) else "it adds no zeros"
 
 
 def _transpose(node: ir.Node) -> str:

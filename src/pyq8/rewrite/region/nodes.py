@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.graph_edit import constant, static_int
+from pyq8.graph_edit import constant
 
 WRITES = {"QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6, "QLinearAveragePool": 3, "QLinearConcat": 0,
           "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3, "QLinearNormalize": 4}  # fmt: skip
@@ -90,14 +90,3 @@ def written_zero(value: ir.Value) -> int | None:
     index = 2 if node.op_type == "QuantizeLinear" else WRITES.get(node.op_type, -2) + 1
     zero = constant(node.inputs[index]) if 0 < index < len(node.inputs) else None
     return int(zero.reshape(())) if zero is not None and zero.size == 1 else None
-
-
-def read_once(value: ir.Value) -> bool:
-    """Whether one node alone reads it, once."""
-    return len(value.uses()) == 1 and not value.is_graph_output()
-
-
-def is_depthwise(node: ir.Node) -> bool:
-    """A QLinearConv of one channel a group, and as many outputs."""
-    weight = constant(node.inputs[3])
-    return weight is not None and weight.shape[1] == 1 and static_int(node, "group", 1) == len(weight) > 1

@@ -15,41 +15,41 @@ OP_TYPE = "QLinearNormalize"
 """Inputs: x, its scale and zero point, weights, scale and zero point of the result. A region takes it."""
 
 
-def join_normalization(quantize: ir.Node) -> bool:
-    """Replace a QuantizeLinear and what it reads by one QLinearNormalize; whether it was one.
+def join_normalization(quantize: ir.Node) -> None:
+    """Replace a QuantizeLinear and what it reads by one QLinearNormalize.
 
     DequantizeLinear, ReduceL2, Clip, Expand, Div and maybe Mul by a constant a channel: PyTorch's
     `functional.normalize`.
     """
     if quantize.op_type != "QuantizeLinear":
-        return False
+        return
     value = quantize.inputs[0]
     mul = producer(value, "Mul")
     weights, value = _weights(mul) if mul is not None else (None, value)
     div = producer(value, "Div")
     if div is None or (mul is not None and weights is None):
-        return False
+        return
     dequantize = producer(div.inputs[0], "DequantizeLinear")
     expand = producer(div.inputs[1], "Expand")
     clip = producer(expand.inputs[0] if expand is not None else div.inputs[1], "Clip")
     length = producer(clip.inputs[0], "ReduceL2") if clip is not None else None
     least = constant(clip.inputs[1]) if clip is not None and len(clip.inputs) == 2 else None
     if dequantize is None or length is None or length.inputs[0] is not div.inputs[0] or least is None:
-        return False
+        return
     x, y = dequantize.inputs[0], quantize.outputs[0]
     made = producer(x, "QLinearConv")
     channels = size(x, 1)
     if made is None or obstacle(made) or obstacle(quantize) or obstacle(dequantize):
-        return False  # a region takes it only behind what a region computes
+        return  # a region takes it only behind what a region computes
     if not 0 < channels <= MOST_NORMALIZED or rank(x) != 4 or not _over_channels(length):
-        return False
+        return
     weights = np.ones(1, np.float32) if weights is None else weights
     if (
         weights.size not in (1, channels)
         or least.size != 1
         or not LEAST_SCALE <= float(least.reshape(())) <= MOST_SCALE
     ):
-        return False
+        return
     graph = quantize.graph
     assert graph is not None
     array = np.broadcast_to(weights.reshape(-1), (channels,)).astype(np.float32)
@@ -59,7 +59,6 @@ def join_normalization(quantize: ir.Node) -> bool:
     node = ir.Node(DOMAIN, OP_TYPE, inputs, attributes, num_outputs=1, name=div.name)
     node.outputs[0].name, node.outputs[0].type, node.outputs[0].shape = f"{y.name}_normalized", y.type, y.shape
     replace_node(quantize, [node])
-    return True
 
 
 def _weights(mul: ir.Node) -> tuple[Array | None, ir.Value | None]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from pyq8.rewrite.region.nodes import WRITES, is_depthwise, qparams, read_once, size
+from pyq8.graph_edit import is_depthwise, only_reader
+from pyq8.rewrite.region.nodes import WRITES, qparams, size
 
 
 def find_sums(nodes: Sequence[ir.Node]) -> dict[ir.Node, ir.Node]:
@@ -16,10 +17,10 @@ def find_sums(nodes: Sequence[ir.Node]) -> dict[ir.Node, ir.Node]:
     for node in nodes:
         if node.op_type != "QLinearAdd" or node.inputs[0] is node.inputs[3]:
             continue
-        values = [v for v in (node.inputs[0], node.inputs[3]) if v is not None and read_once(v)]
+        values = [v for v in (node.inputs[0], node.inputs[3]) if v is not None and only_reader(v) is not None]
         makers = [v.producer() for v in values]
         convolutions = [m for m in makers if m in order and m is not None and m.op_type == "QLinearConv"]
-        candidates = [m for m in convolutions if not is_depthwise(m)]
+        candidates = [m for m in convolutions if not is_depthwise(m, 3)]
         if candidates:
             found[node] = max(candidates, key=lambda conv: order[conv])
     return found
@@ -43,8 +44,8 @@ def find_slices(nodes: Sequence[ir.Node]) -> dict[ir.Value, tuple[ir.Node, int]]
                 same = qparams(node, i + 1) == qparams(node, 0) and (
                     made.op_type in WRITES or made.op_type == "MaxPool"
                 )
-                requantizes = made.op_type == "QLinearConv" and not is_depthwise(made) and read_once(value)
-                if same or requantizes:
+                requantizes = made.op_type == "QLinearConv" and not is_depthwise(made, 3)
+                if same or (requantizes and only_reader(value) is not None):
                     found[value] = (node, offset)
             offset += size(value, 1)
     return found

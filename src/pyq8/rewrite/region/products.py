@@ -66,7 +66,7 @@ def product(region: RegionTensors, node: ir.Node) -> None:
 
 
 def sum_numbers(region: RegionTensors, node: ir.Node, zero: int = 0, other_first: bool = False) -> int:
-    """Where the numbers of a Sum (isa8.h) are: those that ONNX Runtime's QLinearAdd computes with.
+    """Where the numbers of a Sum (csrc/int8/isa.h) are: those that ONNX Runtime's QLinearAdd computes with.
 
     Source: onnxruntime/core/mlas/lib/qladd.cpp.
     """

@@ -50,8 +50,7 @@ def _size(node: ir.Node, axis: int) -> ir.SymbolicDim | int | None:
     x = data(node)
     if node.op_type not in SLIDES or rank(x) != 4 or x is None or x.shape is None or not known(x.shape[axis]):
         return None
-    auto = node.attributes.get("auto_pad")
-    if static_int(node, "ceil_mode", 0) or (auto is not None and auto.as_string() != "NOTSET"):
+    if static_int(node, "ceil_mode", 0) or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
         return None
     weight = constant(node.inputs[3]) if node.op_type == "QLinearConv" else None
     kernel = static_ints(node, "kernel_shape", [] if weight is None else list(weight.shape[2:]))
