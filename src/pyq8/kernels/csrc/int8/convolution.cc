@@ -110,10 +110,12 @@ class Convolution : public Work {
       const int64_t lane = group * blocks_ + block, output = group * of_group_ + block * kOutputs;
       const Tiles& tiles = tiles_of(lane, count);
       Tile t = same_;
+      int64_t vector = 0;
       for (int64_t i = 0; i < count; ++i) {
         if (&tiles == &isa_.pairs) {
           const Paired& paired = paired_[size_t(lane + i)];
-          t.w[i] = paired.w, t.excess[i] = paired.excess.data(), t.excesses[i] = int64_t(paired.excess.size());
+          t.w[i] = paired.w;
+          for (const auto& e : paired.excess) t.excess[vector] = e.data(), t.excesses[vector++] = int64_t(e.size());
         } else {
           t.w[i] = weights_ + (lane + i) * block_bytes_;
         }

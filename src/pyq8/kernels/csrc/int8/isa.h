@@ -10,7 +10,7 @@ namespace pyq8::int8 {
 constexpr int kOutputs = 16;     // of a block of packed weights: [taps][steps][kOutputs][kGroup] bytes
 constexpr int kGroup = 4;        // operands of a step: 32 bits of a pixel
 constexpr int kMostBlocks = 4;   // of a tile
-constexpr int kMostRows = 14;    // of any tile
+constexpr int kMostVectors = 4;  // of tiles for pairs
 constexpr int64_t kSlack = 128;  // bytes behind every tensor that a kernel may read, and ignores
 
 // y = a * scale_a + (b * scale_b + fixed), both steps fused, rounded and saturated; a and b are codes. It is what ONNX
@@ -27,10 +27,10 @@ struct Requantized {
   float zero, scale, divisor;
 };
 
-// A step that is added to those of a tile's block: of the pixels of a step of a tap.
+// What the weights of one vector of outputs lack in a step of a tap, to be added as a step of its own.
 struct Excess {
   int64_t tap, step;
-  int8_t w[kOutputs * kGroup];
+  int8_t w[kOutputs * kGroup];  // of the vector's outputs, the rest is not read
 };
 
 // sums[p][k] = bias[k] + sum over taps and steps of x[p] * w[k]; y = the sums, requantized.
@@ -41,8 +41,8 @@ struct Tile {
   int64_t taps;
   int64_t steps;  // of a tap, kGroup bytes each
   const int8_t* w[kMostBlocks];
-  const Excess* excess[kMostBlocks];
-  int64_t excesses[kMostBlocks];
+  const Excess* excess[kMostVectors];
+  int64_t excesses[kMostVectors];
   const int32_t* bias;   // [blocks * kOutputs]
   const float* scale;    // [blocks * kOutputs]
   const uint8_t* other;  // of pixel 0: what is added to the requantized sums, or null
@@ -102,6 +102,7 @@ struct Tiles {
 
 struct Isa {
   const char* name;
+  int lanes;  // outputs of a vector
   Tiles tiles;
   Tiles
       pairs;  // faster ones for weights of which no pair of products saturates in INT16; empty where `tiles` are not slower

@@ -85,7 +85,8 @@ inline void maximum_plain(const uint8_t* const* taps, int64_t n, int64_t channel
   pieces(channels, [=](auto size, int64_t c) { maximum_some<decltype(size)::value>(taps, n, c, y); });
 }
 
-inline void average_plain(const uint8_t* const* taps, int64_t n, int64_t channels, const pyq8::int8::Average& how, uint8_t* y) {
+inline void average_plain(const uint8_t* const* taps, int64_t n, int64_t channels, const pyq8::int8::Average& how,
+                          uint8_t* y) {
   pieces(channels, [=, &how](auto size, int64_t c) { average_some<decltype(size)::value>(taps, n, c, how, y); });
 }
 
@@ -186,8 +187,9 @@ inline void transpose8_plain(const uint8_t* x, int64_t x_row, int64_t rows, int6
 }
 
 // All of them; the tiles are to be filled in.
-constexpr pyq8::int8::Isa plain_loops(const char* name) {
+constexpr pyq8::int8::Isa plain_loops(const char* name, int lanes) {
   return {name,
+          lanes,
           {},
           {},
           depthwise8_plain,

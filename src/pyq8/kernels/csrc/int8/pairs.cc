@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kLargest = 128;  // sum of a pair of one sign: 255 * 128 fits INT16, 255 * 129 does not
 constexpr int64_t kStep = kGroup * kOutputs;
-constexpr double kMostExcess = 0.6;  // steps of excess, of all steps: beyond, the other tiles are faster
+constexpr double kMostExcess = 0.6;  // of excess, of all vectors of weights: beyond, the other tiles are faster
 
 // What must go from the first or the second weight of a pair.
 int beyond(int a, int b) {
@@ -24,24 +24,27 @@ bool is_safe(const int8_t* w, int64_t bytes) {
   return worst <= kLargest;
 }
 
-Paired pair_block(const int8_t* w, const Taps& taps) {
+Paired pair_block(const int8_t* w, const Taps& taps, int lanes) {
   Paired found;
-  const int64_t bytes = taps.count * taps.steps * kStep;
-  if (is_safe(w, bytes)) {
+  const int64_t steps = taps.count * taps.steps, vectors = kOutputs / lanes, bytes = kGroup * lanes;
+  found.excess.resize(size_t(vectors));
+  if (is_safe(w, steps * kStep)) {
     found.w = w;
     return found;
   }
-  found.changed.assign(w, w + bytes);
-  for (int64_t i = 0; i < taps.count * taps.steps; ++i) {
-    int8_t* const step = &found.changed[size_t(i * kStep)];
-    if (is_safe(step, kStep)) continue;
-    if (double(found.excess.size() + 1) > kMostExcess * double(taps.count * taps.steps)) return {};
-    found.excess.push_back({i / taps.steps, i % taps.steps, {}});
-    for (int64_t k = 0; k < kStep; k += 2) {
-      const int e = beyond(step[k], step[k + 1]);
-      const int64_t larger = k + (std::abs(step[k + 1]) > std::abs(step[k]));
-      step[larger] = int8_t(step[larger] - e);
-      found.excess.back().w[larger] = int8_t(e);
+  found.changed.assign(w, w + steps * kStep);
+  double excesses = 0;
+  for (int64_t i = 0; i < steps * vectors; ++i) {
+    int8_t* const some = &found.changed[size_t(i * bytes)];
+    if (is_safe(some, bytes)) continue;
+    if (++excesses > kMostExcess * double(steps * vectors)) return {};
+    const int64_t step = i / vectors;
+    Excess& excess = found.excess[size_t(i % vectors)].emplace_back(Excess{step / taps.steps, step % taps.steps, {}});
+    for (int64_t k = 0; k < bytes; k += 2) {
+      const int e = beyond(some[k], some[k + 1]);
+      const int64_t larger = k + (std::abs(some[k + 1]) > std::abs(some[k]));
+      some[larger] = int8_t(some[larger] - e);
+      excess.w[larger] = int8_t(e);
     }
   }
   found.w = found.changed.data();
@@ -60,7 +63,7 @@ PairedLayers pair(const Isa& isa, const Spec& spec) {
     const int64_t outputs = (l.mode == kToFloat ? l.more : spec.tensors[size_t(l.y)].channels) / l.groups;
     const auto* w = reinterpret_cast<const int8_t*>(spec.blob + l.weight);
     for (int64_t block = 0; block < l.groups * ((outputs + kOutputs - 1) / kOutputs); ++block) {
-      found[i].push_back(pair_block(w, taps));
+      found[i].push_back(pair_block(w, taps, isa.lanes));
       w += taps.count * taps.steps * kStep;
     }
   }

@@ -8,10 +8,10 @@
 
 namespace pyq8::int8 {
 
-// A block's weights of which no pair saturates, and what they lack: excess of a step, to be added as a step of its own.
+// A block's weights of which no pair saturates, and what they lack, vector by vector.
 struct Paired {
   const int8_t* w = nullptr;  // null where the excess would take longer than tiles that cannot saturate
-  std::vector<Excess> excess;
+  std::vector<std::vector<Excess>> excess;
   std::vector<int8_t> changed;  // where w is not the weights as they are
 };
 

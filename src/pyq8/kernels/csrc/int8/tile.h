@@ -61,23 +61,17 @@ void tile8(const Tile& t) {
   }
   if constexpr (Dot::kExcess) {
     PYQ8_UNROLL
-    for (int v = 0; v < V; ++v) {
-      typename Dot::Sum some[P][H];
+    for (int v = 0; v < A; ++v) {
+      typename Dot::Sum some[P][1];
       PYQ8_UNROLL
-      for (int p = 0; p < P; ++p) {
-        PYQ8_UNROLL
-        for (int h = 0; h < H; ++h) some[p][h] = sums[p][v * H + h];
-      }
+      for (int p = 0; p < P; ++p) some[p][0] = sums[p][v];
       for (int64_t i = 0; i < t.excesses[v]; ++i) {
         const pyq8::int8::Excess& e = t.excess[v][i];
         const int8_t* const own[] = {e.w};
-        Dot::template step<P, H>(some, t.x + t.offsets[e.tap] + e.step * pyq8::int8::kGroup, t.row, own, 0);
+        Dot::template step<P, 1>(some, t.x + t.offsets[e.tap] + e.step * pyq8::int8::kGroup, t.row, own, 0);
       }
       PYQ8_UNROLL
-      for (int p = 0; p < P; ++p) {
-        PYQ8_UNROLL
-        for (int h = 0; h < H; ++h) sums[p][v * H + h] = some[p][h];
-      }
+      for (int p = 0; p < P; ++p) sums[p][v] = some[p][0];
     }
   }
   PYQ8_UNROLL

@@ -15,7 +15,7 @@ constexpr Tiles8<Pairs<Bytes256>, 6, 1> kPairs;
 
 namespace pyq8::int8 {
 constexpr Isa kAvx2 = [] {
-  Isa isa = plain_loops("avx2");
+  Isa isa = plain_loops("avx2", Bytes256::kLanes);
   isa.tiles = {{0, 4}, {nullptr, kWords.of}};
   isa.pairs = {{0, 6}, {nullptr, kPairs.of}};
   isa.depthwise = depthwise_avx2;

@@ -17,7 +17,7 @@ constexpr Tiles8<Pairs<Bytes512>, 8, 3> kPairs3;
 
 namespace pyq8::int8 {
 constexpr Isa kAvx512 = [] {
-  Isa isa = plain_loops("avx512");
+  Isa isa = plain_loops("avx512", Bytes512::kLanes);
   isa.tiles = {{0, 12, 10}, {nullptr, kWords1.of, kWords2.of}};
   isa.pairs = {{0, 14, 12, 8}, {nullptr, kPairs1.of, kPairs2.of, kPairs3.of}};
   isa.depthwise = depthwise_avx2;
