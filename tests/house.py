@@ -177,8 +177,8 @@ HOUSE = (
     _room(
         "cli",
         "one file a command; the only place that prints",
-        "errors files cpu loaders kernels model runtime workers rewrite bench detection verify doctor groundwork "
-        "result gate api ranking tuning report pyq8",
+        "errors files registry cpu loaders kernels model runtime workers rewrite bench detection verify doctor "
+        "groundwork result gate api ranking tuning report pyq8",
     ),
     _room("__main__", "`python -m pyq8`", "cli"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Generic, TypeVar
 
 from pyq8.errors import UsageError
@@ -42,9 +42,13 @@ class Registry(Generic[T]):
         try:
             return self._items[name]
         except KeyError:
-            near = difflib.get_close_matches(name, self._items, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(self._items))}"
-            raise UsageError(f"unknown {self.kind} {name!r}; {hint}") from None
+            raise UsageError(f"unknown {self.kind} {name!r}; {hint(name, sorted(self._items))}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
+
+
+def hint(name: str, known: Collection[str]) -> str:
+    """What to say of an unknown name: the one that was meant, or all there are."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"

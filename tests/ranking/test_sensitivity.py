@@ -29,7 +29,7 @@ def case(coarse: float = 1.0) -> Case:
 
 
 def measure(found: Case, feeds: list[Feeds] | None = None) -> SensitivityReport:
-    return measure_sensitivity(found.model, found.plan, feeds or found.feeds, trial)
+    return measure_sensitivity(found.model, found.plan, feeds or found.feeds)
 
 
 def test_the_layer_with_a_coarse_result_is_first_and_fp32_cures_the_one_that_reads_it_too() -> None:

@@ -60,9 +60,7 @@ class Comparison:
     def __str__(self) -> str:
         a, b = self.first, self.other
         lines = [f"{b.path} beside {a.path}, {b.setting}", _line("operators", "first ms", "ms", "speedup")]
-        shown, rest = self.families[:SLOWEST], self.families[SLOWEST:]
-        others = [(f"{len(rest)} others", sum(r[1] for r in rest), sum(r[2] for r in rest))] if rest else []
-        lines += [_times(*times) for times in (*shown, *others, ("all", a.ms, b.ms))]
+        lines += [_times(*times) for times in (*shorten(self.families), ("all", a.ms, b.ms))]
         lines += [_line("slowest nodes", "first ms", "ms", "speedup")]
         lines += [_times(node.name, before.ms, node.ms) for before, node in self.nodes[:SLOWEST]]
         before, after = self.unmatched
@@ -83,6 +81,13 @@ class Comparison:
             "unmatched_first_ms": self.unmatched[0],
             "unmatched_ms": self.unmatched[1],
         }
+
+
+def shorten(times: list[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+    """The first SLOWEST; what follows is added up."""
+    rest = times[SLOWEST:]
+    others = [(f"{len(rest)} others", sum(r[1] for r in rest), sum(r[2] for r in rest))] if rest else []
+    return times[:SLOWEST] + others
 
 
 def family(op_type: str) -> str:

@@ -8,23 +8,22 @@ from math import comb
 CONFIDENCE = 0.95
 
 
-def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """The k-th smallest and the k-th largest of n values, and how sure it is that the true median lies between.
 
         P(x_(k) <= median <= x_(n+1-k)) >= 1 - 2 P(B < k),   B ~ Binomial(n, 1/2)
 
-    k is the largest that reaches `confidence`; with fewer than 6 values none reaches 0.95, and the smallest
+    k is the largest that reaches CONFIDENCE; with fewer than 6 values none reaches 0.95, and the smallest
     and largest are returned with the confidence they have (0.9375 for 5, 0 for 1).
 
     Args:
         values: independent, at least one.
-        confidence: 0..1.
 
     Returns:
         low, high, and their confidence.
     """
     ordered, n = sorted(values), len(values)
-    k = max((k for k in range(1, n // 2 + 1) if _coverage(n, k) >= confidence), default=1)
+    k = max((k for k in range(1, n // 2 + 1) if _coverage(n, k) >= CONFIDENCE), default=1)
     return ordered[k - 1], ordered[n - k], _coverage(n, k)
 
 

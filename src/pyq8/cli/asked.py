@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from pyq8.cli.method_options import method_arguments
-from pyq8.cli.options import check_data_options, find_preprocess, image_arguments
+from pyq8.cli.options import check_data_options, find_preprocess, image_arguments, said
 from pyq8.cli.output import check_writable
 from pyq8.errors import ModelError, UsageError
 
@@ -93,7 +92,7 @@ def do_asked(context: click.Context, out: str, progress: Progress, executor: Exe
             asked["plan"],
             asked["calib"],
             exclude=asked["exclude"],
-            format=asked["format_"] if "format_" in _given(context) else None,
+            format=asked["format_"] if said(context, "format_") else None,
             progress=progress,
             **images,
         )
@@ -120,8 +119,8 @@ def find_doubts(context: click.Context, result: Result) -> list[str]:
     used = remembered_preprocess(result.model)
     guessed = not (asked["preset"] or asked["preprocess_file"]) and (asked["plan"] is None or used is None)
     if asked["calib"] is not None and guessed and Path(asked["calib"]).is_dir():
-        said = f" ({used})" if used else ""
-        doubts.append(f"preprocessing was guessed{said}; say --preset or --preprocess if it is wrong")
+        which = f" ({used})" if used else ""
+        doubts.append(f"preprocessing was guessed{which}; say --preset or --preprocess if it is wrong")
     kept = next((p.refused for p in result.passes if p.name == "fold_pixels" and not p.changed), {})
     doubts += [f"normalization stays FP32, in front of the first convolution: {reason}" for reason in kept.values()]
     return doubts + _find_losses(context, result)
@@ -145,19 +144,14 @@ def _find_losses(context: click.Context, result: Result) -> list[str]:
     return [*found, *(f"{line}{where}: {shlex.join(more)}" for line in few)]
 
 
-def _given(context: click.Context) -> list[str]:
-    """Names of the options that were given."""
-    return [p for p in context.params if context.get_parameter_source(p) is ParameterSource.COMMANDLINE]
-
-
 def _check_replay(context: click.Context, calib: str | None) -> None:
     """Refuse what means nothing beside --plan.
 
     Raises:
         UsageError: naming the option.
     """
-    for name in _given(context):
-        if name in DECIDED or (calib is None and name in OF_IMAGES):
+    for name in context.params:
+        if said(context, name) and (name in DECIDED or (calib is None and name in OF_IMAGES)):
             flag = f"--{name.removesuffix('_file').rstrip('_').replace('_', '-')}"
             why = "the plan has decided that" if name in DECIDED else "there are no images without --calib"
             raise UsageError(f"{flag} and --plan: {why}; leave it out")

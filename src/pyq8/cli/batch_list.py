@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from pyq8.cli.options import said
+from pyq8.cli.usage import long_name
 from pyq8.errors import ModelError, UsageError
+from pyq8.registry import hint
 
 OF_ONE = ("plan", "save-plan", "report", "fallback")
 """Options that a folder of models cannot have: they name a file."""
@@ -36,7 +38,7 @@ def list_models(context: click.Context) -> list[list[str]]:
         ModelError: there are no models.
     """
     path, output = Path(context.params["model"]), context.params["output"]
-    flags = {_flag(p): p for p in context.command.params if p.name not in OF_ALL}
+    flags = {long_name(p): p for p in context.command.params if p.name not in OF_ALL}
     given = {flag: context.params[p.name] for flag, p in flags.items() if p.name and _is_given(context, p.name)}
     if context.params["report"] is not None and not path.is_dir():
         raise UsageError("--report: is of one model; make it with pyq8 report")
@@ -50,7 +52,7 @@ def list_models(context: click.Context) -> list[list[str]]:
         entries = [{"model": str(file), **given} for file in files]
     else:
         for flag, parameter in flags.items():
-            if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            if parameter.name and said(context, parameter.name):
                 raise UsageError(f"--{flag} and {path}: say it there, under [defaults] or for a model")
         entries = [{**given, **entry} for entry in _read(path, flags)]
     if output is not None:
@@ -63,10 +65,6 @@ def list_models(context: click.Context) -> list[list[str]]:
 
 def _is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) not in (ParameterSource.DEFAULT, None)
-
-
-def _flag(parameter: click.Parameter) -> str:
-    return max(parameter.opts, key=len).lstrip("-")
 
 
 def _read(path: Path, flags: Mapping[str, click.Parameter]) -> list[Options]:
@@ -100,9 +98,7 @@ def _read(path: Path, flags: Mapping[str, click.Parameter]) -> list[Options]:
 def _check_keys(table: Mapping[str, Any], known: Collection[str], where: str) -> None:
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise UsageError(f"{where}: unknown key {key!r}; {hint}")
+            raise UsageError(f"{where}: unknown key {key!r}; {hint(key, known)}")
 
 
 def _check_value(parameter: click.Parameter | None, value: Any, where: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from pyq8.cli.usage import long_name
 from pyq8.errors import DataError, UsageError
+from pyq8.registry import hint
 
 NAME = "pyq8.toml"
 
@@ -48,8 +49,8 @@ def read_config(file: Path, commands: Mapping[str, Callable[[], click.Command]])
         if not isinstance(table, dict):
             raise UsageError(f"{file}: {name} is outside of a table; write it under [quantize], or another command")
         if name not in commands:
-            raise UsageError(f"{file}: unknown table [{name}]; {_hint(name, commands)}")
-        options = {_long(p): p for p in commands[name]().params if isinstance(p, click.Option)}
+            raise UsageError(f"{file}: unknown table [{name}]; {hint(name, commands)}")
+        options = {long_name(p): p for p in commands[name]().params if isinstance(p, click.Option)}
         defaults[name] = _read_table(table, options, f"{file}: [{name}]", file.parent)
     return defaults
 
@@ -58,7 +59,7 @@ def _read_table(table: dict[str, Any], options: Mapping[str, click.Option], wher
     values = {}
     for key, value in table.items():
         if key not in options:
-            raise UsageError(f"{where} unknown key {key!r}; {_hint(key, options)}")
+            raise UsageError(f"{where} unknown key {key!r}; {hint(key, options)}")
         option = options[key]
         if option.multiple:
             if not isinstance(value, list):
@@ -87,12 +88,3 @@ def _read(option: click.Option, value: Any, where: str, folder: Path) -> Any:
     except click.BadParameter as error:
         raise UsageError(f"{where}: {error.message.rstrip('.')}") from None
     return value
-
-
-def _long(option: click.Option) -> str:
-    return max(option.opts, key=len).lstrip("-")
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"

@@ -24,8 +24,8 @@ INSTEAD = {"preset": "preprocess_file", "preprocess_file": "preset", "max_drop":
 """Options that exclude each other."""
 DATA = ("preset", "preprocess_file", "samples", "split", "seed", "skip_bad")
 """Parameters of `data_options`."""
-OF_IMAGES = ("preset", "preprocess_file", "split", "skip_bad")
-"""Options that mean nothing for arrays."""
+OF_IMAGES = {"preset": "--preset", "preprocess_file": "--preprocess", "split": "--split", "skip_bad": "--skip-bad"}
+"""Options that mean nothing for arrays: parameter -> flag."""
 
 
 def said(context: click.Context, name: str) -> bool:
@@ -135,8 +135,7 @@ def check_data_options(data: str, asked: Mapping[str, Any], besides: Collection[
     Raises:
         UsageError: naming the option.
     """
-    flags = {"preset": "--preset", "preprocess_file": "--preprocess", "split": "--split", "skip_bad": "--skip-bad"}
-    found = next((flag for name, flag in flags.items() if asked[name] and name not in besides), None)
+    found = next((flag for name, flag in OF_IMAGES.items() if asked[name] and name not in besides), None)
     if found and Path(data).suffix.lower() in ARRAYS and Path(data).is_file():
         raise UsageError(f"{found} is for images; {data} holds arrays, which are fed as they are: leave it out")
 

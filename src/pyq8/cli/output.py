@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from pyq8.cli.level import detail, quiet, warn
+from pyq8.cli.options import said
 from pyq8.errors import OutputError, UsageError
 from pyq8.files import write_text
 
@@ -94,7 +94,7 @@ def command_line(context: click.Context) -> str:
     words = context.command_path.split()
     for parameter in context.command.params:
         name = parameter.name or ""
-        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+        if not said(context, name):
             continue
         value = context.params[name]
         values = value if isinstance(value, tuple) else (value,)

@@ -23,6 +23,11 @@ def message(error: click.ClickException) -> str:
     return text[:1].lower() + text[1:]
 
 
+def long_name(parameter: click.Parameter) -> str:
+    """The longest name of an option, without the dashes."""
+    return max(parameter.opts, key=len).lstrip("-")
+
+
 def _name(param: click.Parameter) -> str:
     if isinstance(param, click.Argument):
         return f"argument {(param.metavar or param.name or '').rstrip('.')}"

@@ -1,4 +1,4 @@
-"""What a converted layer remembers, and what `convert` leaves FP32."""
+"""How many bits the operands of a layer have."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ DEFAULT_MAX_DROP = {"points": 1.0, "dB": 1.0}
 DEFAULT_MINIMUM = {"sqnr": 15.0, "cosine": 0.99}
 AUTOMATIC = ("top1", "agreement", "sqnr", "equal")
 """What is judged where nothing is asked for: the first of these that was measured."""
+UNITS = {"points": " %", "dB": " dB"}
+"""What follows a score."""
 
 
 def choose(metrics: Mapping[tuple[str, str], Metric], wanted: str | None) -> tuple[str, str]:
@@ -123,7 +125,7 @@ def judge_accuracy(row: AccuracyRow, metric: Metric, limits: Limits, against: st
     check_limits(metric, limits, baseline=against != "FP32")
     if math.isnan(row.value):
         raise DataError(f"{row.metric}: its value is not a number; there was nothing to find in the data")
-    unit = {"points": " %", "dB": " dB"}.get(metric.unit, "")
+    unit = UNITS.get(metric.unit, "")
     sure = f"at {limits.confidence:g} confidence"
     if row.drop is None:
         limit = DEFAULT_MINIMUM[row.metric] if limits.minimum is None else limits.minimum

@@ -16,6 +16,7 @@ import numpy as np
 
 from pyq8 import kernels
 from pyq8.kernels import library
+from pyq8.kernels.arguments import compiled, index
 from pyq8.kernels.geometry import Conv
 from pyq8.kernels.reference import Float32, Int16
 
@@ -51,11 +52,10 @@ class Row:
     torch: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in DIRECTIONS})
 
 
-def peak(seconds: float = 0.2) -> float:
+def peak() -> float:
     """The highest rate of the tile here, operands in the first cache: 10^9 operations a second, a product being two."""
-    loaded, _ = library.load()
-    assert loaded is not None
-    isa, best, end = library.names().index(library.chosen()), 0.0, time.perf_counter() + seconds
+    loaded, isa = compiled(), index(library.chosen())
+    best, end = 0.0, time.perf_counter() + 0.2
     while time.perf_counter() < end:
         start = time.perf_counter()
         operations = loaded.pyq8_peak(isa, 2000)

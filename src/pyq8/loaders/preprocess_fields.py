@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyq8.errors import DataError
+from pyq8.registry import hint
 
 
 def _is_int(value: object) -> bool:
@@ -89,9 +89,7 @@ def parse_fields(data: Mapping[str, Any], source: str) -> dict[str, Any]:
     fields = {}
     for key, value in data.items():
         if key not in FIELDS:
-            near = difflib.get_close_matches(key, FIELDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(FIELDS)}"
-            raise DataError(f"{source}: unknown key {key!r}; {hint}")
+            raise DataError(f"{source}: unknown key {key!r}; {hint(key, FIELDS)}")
         parse, expected = FIELDS[key]
         try:
             fields[key] = parse(value)

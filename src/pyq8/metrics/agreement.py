@@ -23,7 +23,3 @@ class Agreement(Metric):
         same = np.argmax(ref, axis=1) == np.argmax(x, axis=1)
         same &= ~(np.isnan(ref) | np.isnan(x)).any(axis=1)
         return np.ones((len(ref), 1)), same[:, None].astype(np.float64)
-
-    def total(self, mean: Array) -> Array:
-        """In percent."""
-        return 100 * mean[..., 0]

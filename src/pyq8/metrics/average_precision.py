@@ -98,10 +98,6 @@ class MeanAveragePrecision(OutputsMetric):
             raise DataError(f"{self.name}: no {found} in these images; give images with objects")
         return match(self._before, self._objects, self.thresholds)
 
-    def total(self, mean: Array) -> Array:
-        """Not asked: it is no mean over images."""
-        raise NotImplementedError
-
     def score(self, results: Array, counts: Array | None = None) -> Array:
         """See `Metric.score`; categories without an object do not count."""
         counts = np.ones((1, self.samples)) if counts is None else counts

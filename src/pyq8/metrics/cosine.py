@@ -26,7 +26,3 @@ class Cosine(Metric):
         both_zero = ~(ref.any(axis=1) | x.any(axis=1))
         cosines = np.sum(ref * x, axis=1) / np.where(lengths == 0, 1.0, lengths)
         return None, np.where(both_zero, 1.0, np.nan_to_num(cosines, nan=-1.0))[:, None]
-
-    def total(self, mean: Array) -> Array:
-        """-1 to 1."""
-        return mean[..., 0]

@@ -25,7 +25,3 @@ class Equal(Metric):
         same = np.equal(reference, candidate).reshape(len(reference), int(np.prod(reference.shape[1:])))
         share = np.mean(same, axis=1, keepdims=True) if same.shape[1] else np.ones((len(same), 1))
         return np.ones((len(same), 1)), share
-
-    def total(self, mean: Array) -> Array:
-        """In percent."""
-        return 100 * mean[..., 0]

@@ -51,9 +51,9 @@ class Metric(ABC):
             DataError: shapes differ, or labels are missing or out of range.
         """
 
-    @abstractmethod
     def total(self, mean: Array) -> Array:
-        """The score (...) of images whose mean result is `mean` (..., k)."""
+        """Score (...) of images by their mean result (..., k): its first number, in percent where `unit` is points."""
+        return 100 * mean[..., 0] if self.unit == "points" else mean[..., 0]
 
     def update(self, reference: Array, candidate: Array, labels: Labels = ()) -> None:
         """Add a batch; see `rate`."""

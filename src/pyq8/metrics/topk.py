@@ -32,10 +32,6 @@ class TopK(Metric):
         before, after = self._hits(ref[known], wanted), self._hits(x[known], wanted)
         return before[:, None].astype(np.float64), after[:, None].astype(np.float64)
 
-    def total(self, mean: Array) -> Array:
-        """In percent."""
-        return 100 * mean[..., 0]
-
     def _hits(self, scores: Array, labels: Sequence[int]) -> npt.NDArray[np.bool_]:
         """(N,) whether fewer than k scores come before the label's."""
         classes = scores.shape[1]

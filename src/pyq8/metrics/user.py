@@ -63,10 +63,6 @@ class UserMetric(OutputsMetric):
             self._reference.append(np.array([[before]]))
             self._candidate.append(np.array([[-np.inf if math.isnan(after) else after]]))
 
-    def total(self, mean: Array) -> Array:
-        """The mean itself."""
-        return mean[..., 0]
-
     def _score(self, outputs: Mapping[str, Array], label: int | None, name: str) -> float:
         try:
             return float(self._function(outputs, label, name))

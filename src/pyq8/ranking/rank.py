@@ -65,7 +65,7 @@ def rank_layers(
     if not plan.int8_nodes:
         raise UsageError(f"{model}: every node is faster in FP32; --placement all ranks them nevertheless")
     groups = {group.name: group for group in find_groups(prepared, plan)}
-    report = measure_sensitivity(prepared, plan, feeds, trial, step(progress, "layers", len(groups)))
+    report = measure_sensitivity(prepared, plan, feeds, step(progress, "layers", len(groups)))
     judged = judged_model(prepared, plan)
     worst = [groups[row.group] for row in report.rows[:EXPLAINED]]
     why = diagnose(judged, plan, worst, feeds, Judge(judged, feeds))

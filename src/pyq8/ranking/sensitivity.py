@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pyq8.metrics.sqnr import decibel
 from pyq8.plan.groups import find_groups
 from pyq8.ranking.diagnosis import Diagnosis
+from pyq8.trial import trial
 from pyq8.types import Feeds, Plan
 from pyq8.verify.judged import Judge, judged_model
 
 if TYPE_CHECKING:
     import onnx_ir as ir
-
-Trial = Callable[["ir.Model", Plan, Sequence[str]], "ir.Model"]
-"""(model, plan, names of nodes that go to FP32) -> the quantized model."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,6 @@ def measure_sensitivity(
     prepared: ir.Model,
     plan: Plan,
     batches: Iterable[Feeds],
-    trial: Trial,
     progress: Callable[[int], None] | None = None,
 ) -> SensitivityReport:
     """Run every image through two models a group, and through one that is all INT8.
@@ -113,7 +110,6 @@ def measure_sensitivity(
         prepared: the FP32 model that the plan was made for; not changed.
         plan: what is INT8; its biases should correct their own layer only, see `pyq8.trial.own_corrections`.
         batches: {input: array [N, ...]}; images run one at a time, and only FP32 outputs are held.
-        trial: makes the models, `pyq8.trial.trial`.
         progress: called with the number of groups done since the last call.
 
     Raises:

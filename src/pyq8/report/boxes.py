@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pyq8.detection.boxes import Detections, overlap
-from pyq8.detection.detector import Detector, guess_detector
-from pyq8.errors import DataError
 from pyq8.types import Array
 
 SURE = 0.5
@@ -60,14 +57,6 @@ class Objects:
     def differing(self) -> int:
         """How many objects only one of both has found."""
         return sum(box.missed for box in (*self.reference, *self.candidate))
-
-
-def find_detector(outputs: Mapping[str, Array]) -> Detector | None:
-    """How to read the outputs of one image; None where they hold no boxes that are known by name."""
-    try:
-        return guess_detector(outputs)
-    except DataError:
-        return None
 
 
 def compare_objects(reference: Detections, candidate: Detections) -> Objects:

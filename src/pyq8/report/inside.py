@@ -11,12 +11,12 @@ from pyq8.calibration.observers import OBSERVERS
 from pyq8.errors import PlanError
 from pyq8.groundwork import VERIFIED, Progress, step
 from pyq8.loaders import Loader
+from pyq8.loaders.some import first, first_feeds
 from pyq8.model.fallback import FALLBACK, REGION, find_fallback
 from pyq8.model.file import load
 from pyq8.passes import PassResult
 from pyq8.plan.read import recover
 from pyq8.report.document import Missing
-from pyq8.report.some import first, first_feeds
 from pyq8.result import Result
 from pyq8.rewrite import twin
 from pyq8.stats import Calibration

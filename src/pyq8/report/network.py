@@ -120,7 +120,7 @@ def find_network(
             Line(
                 known[name],
                 tensor,
-                _shape(node.outputs[0]) if node is not None else "",
+                _shape(node.outputs[0], 1) if node is not None else "",
                 row,
                 db,
                 db is not None and db in lowest,
@@ -144,16 +144,14 @@ def _tensor(node: ir.Node) -> str:
     return (output.name or "").removesuffix("_quantized")
 
 
-def _shape(value: ir.Value) -> str:
-    dims = list(value.shape.dims)[1:] if value.shape is not None else []
+def _shape(value: ir.Value, first: int = 0) -> str:
+    dims = list(value.shape.dims)[first:] if value.shape is not None else []
     return "x".join(str(d) if isinstance(d, int) else "?" for d in dims)
 
 
 def _describe(value: ir.Value) -> str:
-    dims = list(value.shape.dims) if value.shape is not None else []
-    sizes = "x".join(str(d) if isinstance(d, int) else "?" for d in dims)
     dtype = value.dtype.numpy().name if value.dtype is not None else ""
-    return f"{value.name} {dtype} {sizes}".strip()
+    return f"{value.name} {dtype} {_shape(value)}".strip()
 
 
 def _fold(lines: list[Line]) -> tuple[tuple[Line, ...], ...]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyq8.bench.comparison import Comparison
+from pyq8.bench.comparison import Comparison, shorten
 from pyq8.errors import UsageError
+from pyq8.gate.accuracy_demand import UNITS
 from pyq8.report import shapes
 from pyq8.report.document import Document, Missing
 from pyq8.report.network import MARKED, is_folded
@@ -43,11 +44,8 @@ SETTINGS = {
     "pyq8.model_sha256": "digest of the prepared model",
 }
 """Of the metadata that the page shows: key -> how it is called."""
-UNITS = {"points": " %", "dB": " dB"}
 LONGEST = 40
 """Characters of a name."""
-MOST = 10
-"""Operators of the chart; the others are added up."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +141,11 @@ def _reasons(rows: Sequence[KernelRow]) -> dict[str, list[str]]:
 
 
 def _families(document: Document) -> list[tuple[str, float, float]]:
-    """(operators, FP32 ms, INT8 ms), the slowest first; what follows MOST is added up."""
+    """(operators, FP32 ms, INT8 ms), the slowest first; see `shorten`."""
     if isinstance(document.speed, Missing) or not document.speed.comparisons:
         return []
     comparison: Comparison = document.speed.comparisons[0]
-    rows = sorted(comparison.families, key=lambda row: -max(row[1:]))
-    rest = rows[MOST:]
-    others = [(f"{len(rest)} others", sum(r[1] for r in rest), sum(r[2] for r in rest))] if rest else []
-    return rows[:MOST] + others
+    return shorten(sorted(comparison.families, key=lambda row: -max(row[1:])))
 
 
 def _whisker(document: Document) -> Whisker | None:

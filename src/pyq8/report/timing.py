@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from pyq8.bench.speed import SpeedReport, time_models
 from pyq8.groundwork import Progress
 from pyq8.loaders import Loader
+from pyq8.loaders.some import first_feeds
 from pyq8.model.file import load
 from pyq8.model.intake import input_specs, intake, single
 from pyq8.report.document import Missing
-from pyq8.report.some import first_feeds
 from pyq8.verify.accuracy import image_size
 
 if TYPE_CHECKING:

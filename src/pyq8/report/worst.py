@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyq8.detection.boxes import Detections
-from pyq8.detection.detector import Detector
+from pyq8.detection.detector import Detector, name_detector
 from pyq8.loaders import BoundPreprocess
 from pyq8.metrics.metric import Outputs, is_real
-from pyq8.report.boxes import Objects, compare_objects, find_detector
+from pyq8.report.boxes import Objects, compare_objects
 from pyq8.report.pictures import Picture, draw
 from pyq8.types import Array, Feeds
 
@@ -106,7 +106,7 @@ class Watcher:
         self, refs: dict[str, Array], outs: dict[str, Array], size: tuple[int, int] | None, name: str, label: int | None
     ) -> Case:
         if not self._guessed:
-            self._detector, self._guessed = find_detector(refs), True
+            self._detector, self._guessed = name_detector(refs), True
         if self._detector is not None and size is not None:
             self._kind = "boxes"
             objects = compare_objects(self._read(refs, size), self._read(outs, size))

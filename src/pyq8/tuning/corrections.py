@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pyq8.groundwork import Groundwork
+from pyq8.loaders.some import first_feeds
 from pyq8.plan.make import keep_float
 from pyq8.rewrite import rewrite
 from pyq8.trial import own_corrections
-from pyq8.types import Feeds, Plan
+from pyq8.types import Plan
 from pyq8.verify.judged import Judge, judged_model
 
 if TYPE_CHECKING:
@@ -27,17 +28,6 @@ if TYPE_CHECKING:
 
 FEW = 8
 """Images on which models are compared beside the trials."""
-
-
-def few(base: Groundwork) -> list[Feeds]:
-    """The first calibration images, as many at a time as the model wants."""
-    found: list[Feeds] = []
-    left = FEW
-    for batch in base.kept:
-        if left > 0:
-            found.append({name: array[:left] for name, array in batch.feeds.items()})
-            left -= len(batch)
-    return found
 
 
 class Corrections:
@@ -68,7 +58,7 @@ class Corrections:
 
     @cached_property
     def _judge(self) -> Judge:
-        return Judge(self._model, few(self._base))
+        return Judge(self._model, first_feeds(self._base.kept, FEW))
 
     def _noise(self, plan: Plan) -> float:
         return self._judge.noise(rewrite(self._model, plan))

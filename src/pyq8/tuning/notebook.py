@@ -141,9 +141,7 @@ class Notebook:
 
     def keep(self, trial: Trial) -> None:
         """Write its model."""
-        self._save(self.model(frozenset(trial.floats)))
-
-    def _save(self, model: ir.Model) -> None:
+        model = self.model(frozenset(trial.floats))
         reasons = remembered_reasons(model)
         check_float(find_kernels(model, reasons), reasons)
         save(model, self._out)

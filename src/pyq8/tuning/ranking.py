@@ -10,12 +10,13 @@ from pathlib import Path
 from pyq8.bench.group_times import time_groups
 from pyq8.bench.speed import SpeedReport, time_models
 from pyq8.groundwork import Groundwork, Progress, step
+from pyq8.loaders.some import first_feeds
 from pyq8.model.file import save
 from pyq8.model.intake import intake, single
 from pyq8.plan.groups import Group
 from pyq8.ranking.sensitivity import SensitivityReport, measure_sensitivity
-from pyq8.trial import own_corrections, trial
-from pyq8.tuning.corrections import few
+from pyq8.trial import own_corrections
+from pyq8.tuning.corrections import FEW
 from pyq8.tuning.goal import Estimate
 from pyq8.tuning.latency import Costs
 
@@ -63,7 +64,7 @@ def measure_errors(base: Groundwork, groups: Sequence[Group], progress: Progress
     """
     told = step(progress, "rank", len(groups))
     plan = own_corrections(base.prepared, base.plan, base.calibration)
-    return measure_sensitivity(base.prepared, plan, few(base), trial, told)
+    return measure_sensitivity(base.prepared, plan, first_feeds(base.kept, FEW), told)
 
 
 def time_on(

@@ -8,9 +8,9 @@ import numpy as np
 
 from pyq8.errors import ModelError
 from pyq8.loaders import Batch
-from pyq8.model.intake import intake, single
+from pyq8.model.intake import intake
 from pyq8.model.parts import with_seeds
-from pyq8.workers.runs import run_images
+from pyq8.workers.runs import pieces, run_images
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -29,10 +29,8 @@ def check_exact(original: ir.Model, prepared: ir.Model, batch: Batch) -> None:
     from pyq8.runtime.sessions import model_session
 
     names = [v.name or "" for v in original.graph.outputs]
-    inputs = {v.name for v in original.graph.inputs}
     taken = intake(original)
-    feeds, _ = next(single([batch.feeds], taken))
-    feeds = {k: v for k, v in feeds.items() if k in inputs}
+    feeds = next(pieces(batch, taken, [v.name or "" for v in original.graph.inputs])).feeds
     size = taken.size
     before, after = (run_images(model_session(with_seeds(m)), names, feeds, size, size) for m in (original, prepared))
     for name, a in before.items():

@@ -12,13 +12,13 @@ from pyq8 import affine
 from pyq8.loaders import Batch
 from pyq8.metrics.metric import Outputs
 from pyq8.metrics.sqnr import decibel
-from pyq8.model.intake import intake, single
+from pyq8.model.intake import intake
 from pyq8.model.parts import with_outputs, with_seeds
 from pyq8.ops import SameAs, find_rule
 from pyq8.types import Plan
 from pyq8.verify.accuracy import AccuracyReport, Tally, image_size, plain_row
 from pyq8.verify.proof import Proof, run_file
-from pyq8.workers.runs import rows_of, run_images
+from pyq8.workers.runs import pieces, rows_of, run_images
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -94,35 +94,31 @@ def compare(
     codes = [f"{n}_quantized" for n in names]
     reference = model_session(with_seeds(with_outputs(prepared, names)), spin=False)
     candidate = model_session(with_seeds(with_outputs(quantized, codes)), spin=False)
-    inputs = {v.name for v in prepared.graph.inputs}
+    inputs = [v.name or "" for v in prepared.graph.inputs]
     signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     tally, proof = Tally(), Proof(prepared)
     taken = intake(prepared)
     size = taken.size
-    for batch in batches:
-        done = 0
-        for feeds, count in single([batch.feeds], taken):
-            feeds = {k: v for k, v in feeds.items() if k in inputs}
-            expected = run_images(reference, list(dict.fromkeys(outputs + names)), feeds, size, count)
-            found = run_images(candidate, list(dict.fromkeys(outputs + codes)), feeds, size, count, "the INT8 model")
-            for name, code in zip(names, codes, strict=True):
-                ref, q = expected[name], found[code]
-                if np.shape(ref) == np.shape(q):
-                    difference = affine.dequantize(q, plan.qparams[name]) - ref
-                    signal[name] += float(np.vdot(ref, ref))
-                    noise[name] += float(np.vdot(difference, difference))
-            part = slice(done, done + count)
-            refs, outs = ({n: run[n] for n in outputs if n in run} for run in (expected, found))
-            if written is not None:
-                planned, ran = outs, run_file(written, outputs, feeds)
-                arrays = {n: rows_of(array, size, count) for n, array in zip(outputs, ran, strict=True)}
-                arrays |= {n: planned[n] for n in proof.drawn & planned.keys()}
-                outs = {n: array for n, array in arrays.items() if array is not None and n in refs}
-                proof.add(refs, planned, outs)
-            tally.add(Outputs(refs, outs, batch.labels[part], batch.names[part], image_size(taken.samples(feeds))))
-            done += count
-            if progress is not None:
-                progress(count)
+    for piece in (p for batch in batches for p in pieces(batch, taken, inputs)):
+        feeds, count = piece.feeds, len(piece)
+        expected = run_images(reference, list(dict.fromkeys(outputs + names)), feeds, size, count)
+        found = run_images(candidate, list(dict.fromkeys(outputs + codes)), feeds, size, count, "the INT8 model")
+        for name, code in zip(names, codes, strict=True):
+            ref, q = expected[name], found[code]
+            if np.shape(ref) == np.shape(q):
+                difference = affine.dequantize(q, plan.qparams[name]) - ref
+                signal[name] += float(np.vdot(ref, ref))
+                noise[name] += float(np.vdot(difference, difference))
+        refs, outs = ({n: run[n] for n in outputs if n in run} for run in (expected, found))
+        if written is not None:
+            planned, ran = outs, run_file(written, outputs, feeds)
+            arrays = {n: rows_of(array, size, count) for n, array in zip(outputs, ran, strict=True)}
+            arrays |= {n: planned[n] for n in proof.drawn & planned.keys()}
+            outs = {n: array for n, array in arrays.items() if array is not None and n in refs}
+            proof.add(refs, planned, outs)
+        tally.add(Outputs(refs, outs, piece.labels, piece.names, image_size(taken.samples(feeds))))
+        if progress is not None:
+            progress(count)
     proof.check()
     rows = [LayerRow(n, computed[n], float(decibel(signal[n], noise[n]))) for n in names if signal[n] + noise[n] > 0]
     accuracy = AccuracyReport(tuple(plain_row(*key, metric) for key, metric in tally.counted().items()), tally.samples)

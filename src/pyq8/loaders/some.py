@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyq8.loaders import Batch
+from pyq8.loaders.sample import Batch
 from pyq8.types import Feeds
 
 
