@@ -52,7 +52,7 @@ class Region:
         sizes = np.array([array.nbytes for array in outputs], np.int64)
         places = [(ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays)) for arrays in (inputs, outputs)]
         numbers = (n.ctypes.data for n in (ranks, shapes))
-        _check(self._library.pyq8_region_run(self._handle, places[0], *numbers, places[1], sizes.ctypes.data, None))
+        _check(self._library.pyq8_region_run(self._handle, places[0], *numbers, places[1], sizes.ctypes.data))
 
     def __del__(self) -> None:
         if self._handle:
@@ -68,7 +68,7 @@ def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     create, run = loaded.pyq8_region_create, loaded.pyq8_region_run
     create.argtypes = [ctypes.c_char_p, pointer, number, pointer, number, pointer, number, pointer]
-    run.argtypes = [pointer] * 7
+    run.argtypes = [pointer] * 6
     create.restype = run.restype = ctypes.c_char_p
     loaded.pyq8_region_destroy.argtypes, loaded.pyq8_region_destroy.restype = [pointer], None
     return loaded

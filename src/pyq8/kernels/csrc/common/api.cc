@@ -12,7 +12,7 @@
 
 using namespace pyq8;
 
-PYQ8_API int pyq8_version() { return 5; }
+PYQ8_API int pyq8_version() { return 6; }
 
 PYQ8_API const char* pyq8_cpu_name() { return cpu().name; }
 

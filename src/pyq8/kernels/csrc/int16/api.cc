@@ -1,14 +1,15 @@
 // The C interface of INT16, as library.py declares it. One call runs at a time; the others wait.
+#include "common/api.h"
+
 #include <algorithm>
 #include <exception>
 #include <new>
 #include <vector>
 
-#include "int16/call.h"
-#include "common/api.h"
-#include "int16/data.h"
 #include "common/lock.h"
 #include "common/threads.h"
+#include "int16/call.h"
+#include "int16/data.h"
 #include "int16/weight.h"
 #include "int16/workspace.h"
 
@@ -30,11 +31,6 @@ int guarded(Pyq8Call* call, F f) {
 }
 
 constexpr int64_t kPiece = 1 << 16;  // numbers of a task
-
-template <class F>
-void pieces(int64_t n, F f) {
-  parallel(up(n, kPiece), [&](int64_t task, int) { f(task, task * kPiece, std::min(kPiece, n - task * kPiece)); });
-}
 
 }  // namespace
 }  // namespace pyq8
@@ -83,14 +79,16 @@ PYQ8_API int64_t pyq8_peak(int index, int64_t repeats) {
 PYQ8_API float pyq8_absmax(int isa, const float* x, int64_t n) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
   std::vector<float> most(size_t(up(n, kPiece)));
-  pieces(n, [&](int64_t i, int64_t first, int64_t count) { most[size_t(i)] = isa_of(isa).absmax(x + first, count); });
+  pieces(n, kPiece,
+         [&](int64_t i, int64_t first, int64_t count) { most[size_t(i)] = isa_of(isa).absmax(x + first, count); });
   return isa_of(isa).absmax(most.data(), int64_t(most.size()));
 }
 
 PYQ8_API int pyq8_absmax16(int isa, const int16_t* x, int64_t n) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
   std::vector<int> most(size_t(up(n, kPiece)));
-  pieces(n, [&](int64_t i, int64_t first, int64_t count) { most[size_t(i)] = isa_of(isa).absmax16(x + first, count); });
+  pieces(n, kPiece,
+         [&](int64_t i, int64_t first, int64_t count) { most[size_t(i)] = isa_of(isa).absmax16(x + first, count); });
   return most.empty() ? 0 : *std::max_element(most.begin(), most.end());
 }
 
@@ -99,7 +97,7 @@ PYQ8_API float pyq8_quantize(int isa, const float* x, int64_t n, const float* sc
   std::lock_guard<std::mutex> guard(pyq8::lock);
   const bool stream = n * 2 >= kStream && reinterpret_cast<uintptr_t>(to) % 64 == 0;
   std::vector<float> most(size_t(up(n, kPiece)));
-  pieces(n, [&](int64_t i, int64_t first, int64_t count) {
+  pieces(n, kPiece, [&](int64_t i, int64_t first, int64_t count) {
     most[size_t(i)] = isa_of(isa).quantize(x + first, count, scale, limit, to + first, stream);
   });
   return isa_of(isa).absmax(most.data(), int64_t(most.size()));
@@ -110,5 +108,6 @@ PYQ8_API void pyq8_ends(int isa, const float* x, int64_t n, float* low_high) { i
 
 PYQ8_API void pyq8_bins(int isa, const float* x, int64_t n, float scale, int64_t* counts) {
   constexpr int64_t kMost = int64_t(1) << 31;
-  for (int64_t first = 0; first < n; first += kMost) isa_of(isa).bins(x + first, std::min(kMost, n - first), scale, counts);
+  for (int64_t first = 0; first < n; first += kMost)
+    isa_of(isa).bins(x + first, std::min(kMost, n - first), scale, counts);
 }

@@ -3,15 +3,14 @@
 
 #include <algorithm>
 
-#include "int16/taps.h"
 #include "common/threads.h"
+#include "int16/taps.h"
 
 namespace pyq8 {
 namespace {
 
 bool is_aligned(const float* out, int64_t channels, int64_t groups) {
-  return reinterpret_cast<uintptr_t>(out) % 64 == 0 && channels % 16 == 0 &&
-         (groups == 1 || channels / groups % 16 == 0);
+  return reinterpret_cast<uintptr_t>(out) % 64 == 0 && channels / groups % 16 == 0;
 }
 
 void clear(float* out, const Pyq8Conv& c, int64_t y, int64_t x) {

@@ -1,4 +1,4 @@
-// The loops of norm.h in plain C++: each instruction set's file compiles them for itself, vectors running over channels.
+// The loops of normalization.h in plain C++: each instruction set's file compiles them for itself, vectors running over channels.
 #pragma once
 
 #include <algorithm>
@@ -91,8 +91,7 @@ void normalize_plain(const Pyq8Norm& n, const float* x, int64_t rows, float* y, 
 }
 
 template <bool Rectify>
-inline float gradient(const Pyq8Norm& n, float dy, float centred, float factor, float shift) {
-  (void)n;
+inline float gradient(float dy, float centred, float factor, float shift) {
   return Rectify ? (centred * factor + shift <= 0.0f ? 0.0f : dy) : dy;
 }
 
@@ -107,7 +106,7 @@ void backward_sums_as(const Pyq8Norm& n, const float* dy, const float* x, int64_
       ahead<count>(slope + kAheadRows * channels);
       for (int k = 0; k < count; ++k) {
         const float centred = from[k] - n.mean[c + k];
-        const float g = gradient<Rectify>(n, slope[k], centred, n.factor[c + k], n.shift[c + k]);
+        const float g = gradient<Rectify>(slope[k], centred, n.factor[c + k], n.shift[c + k]);
         sum[k] += g;
         product[k] += g * centred;
         peak[k] = larger_of(std::fabs(g), peak[k]);
@@ -133,7 +132,7 @@ void norm_backward_as(const Pyq8Norm& n, const float* __restrict dy, const float
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < n.channels; ++c) {
       const float centred = x[c] - mean[c];
-      const float g = gradient<Rectify>(n, dy[c], centred, factor[c], shift[c]);
+      const float g = gradient<Rectify>(dy[c], centred, factor[c], shift[c]);
       float v = ((g - k1[c]) - centred * k2[c]) * factor[c];
       if (Real) dx[c] = v;
       if (Whole) {

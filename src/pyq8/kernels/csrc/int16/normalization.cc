@@ -6,21 +6,15 @@
 #include <new>
 #include <vector>
 
-#include "int16/call.h"
 #include "common/api.h"
 #include "common/lock.h"
 #include "common/threads.h"
+#include "int16/call.h"
 
 namespace pyq8 {
 namespace {
 
 const NormLoops& loops(int index) { return isa_of(index).normalization; }
-
-template <class F>
-void tasks(int64_t rows, F f) {
-  parallel((rows + kNormRows - 1) / kNormRows,
-           [&](int64_t task, int) { f(task, task * kNormRows, std::min(kNormRows, rows - task * kNormRows)); });
-}
 
 enum class Join { kSum, kMin, kMax };
 
@@ -29,9 +23,9 @@ template <class F>
 int reduce(int64_t rows, int64_t channels, const Join (&how)[4], double* out, F f) {
   std::lock_guard<std::mutex> guard(lock);
   try {
-    const int64_t size = 4 * channels, count = (rows + kNormRows - 1) / kNormRows;
+    const int64_t size = 4 * channels, count = up(rows, kNormRows);
     std::vector<float> partial(size_t(count * size));
-    tasks(rows, [&](int64_t task, int64_t first, int64_t n) { f(first, n, partial.data() + task * size); });
+    pieces(rows, kNormRows, [&](int64_t task, int64_t first, int64_t n) { f(first, n, partial.data() + task * size); });
     parallel(4, [&](int64_t kind, int) {
       double* to = out + kind * channels;
       for (int64_t c = 0; c < channels; ++c)
@@ -65,7 +59,7 @@ PYQ8_API int pyq8_moments(int isa, const float* x, int64_t rows, int64_t channel
 
 PYQ8_API void pyq8_normalize(int isa, const Pyq8Norm* norm, const float* x, float* y, int16_t* q) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
-  tasks(norm->rows, [&](int64_t, int64_t first, int64_t n) {
+  pieces(norm->rows, kNormRows, [&](int64_t, int64_t first, int64_t n) {
     const int64_t at = first * norm->channels;
     loops(isa).normalize(*norm, x + at, n, y ? y + at : nullptr, q ? q + at : nullptr);
   });
@@ -81,7 +75,7 @@ PYQ8_API int pyq8_norm_backward_sums(int isa, const Pyq8Norm* norm, const float*
 PYQ8_API void pyq8_norm_backward(int isa, const Pyq8Norm* norm, const float* dy, const float* x, const float* k1,
                                  const float* k2, float* dx, int16_t* q) {
   std::lock_guard<std::mutex> guard(pyq8::lock);
-  tasks(norm->rows, [&](int64_t, int64_t first, int64_t n) {
+  pieces(norm->rows, kNormRows, [&](int64_t, int64_t first, int64_t n) {
     const int64_t at = first * norm->channels;
     loops(isa).backward(*norm, dy + at, x + at, k1, k2, n, dx ? dx + at : nullptr, q ? q + at : nullptr);
   });

@@ -35,7 +35,7 @@ class Workspace {
   std::vector<int16_t> zeros_;
 };
 
-// Of this process; whoever calls holds the lock of api.cc.
+// Of this process; whoever calls holds the lock of common/lock.h.
 Workspace& workspace();
 
 }  // namespace pyq8

@@ -1,8 +1,9 @@
 // The C interface of regions, for pyq8.kernels.int8 and its tests. A function that fails returns a message.
+#include "common/api.h"
+
 #include <cstring>
 #include <string>
 
-#include "common/api.h"
 #include "common/lock.h"
 #include "common/threads.h"
 #include "int8/isas.h"
@@ -36,7 +37,7 @@ PYQ8_API void pyq8_region_destroy(void* region) { delete static_cast<Region*>(re
 
 // shapes: of all inputs one after the other, `ranks` numbers each. outputs[i]: room for sizes[i] bytes, which may be more than it takes.
 PYQ8_API const char* pyq8_region_run(void* region, const void* const* data, const int64_t* ranks, const int64_t* shapes,
-                                     void* const* outputs, const int64_t* sizes, int64_t* nanoseconds) {
+                                     void* const* outputs, const int64_t* sizes) {
   try {
     Region& self = *static_cast<Region*>(region);
     std::vector<Input> inputs;
@@ -56,7 +57,7 @@ PYQ8_API const char* pyq8_region_run(void* region, const void* const* data, cons
     threads.run = [](int64_t tasks, const std::function<void(int64_t)>& f) {
       pyq8::parallel(tasks, [&](int64_t task, int) { f(task); });
     };
-    self.profile(inputs, allocate, threads, nanoseconds);
+    self.run(inputs, allocate, threads);
     return nullptr;
   } catch (const std::exception& error) {
     return message(error);

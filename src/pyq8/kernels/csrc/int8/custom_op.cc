@@ -155,7 +155,7 @@ void compute(Kernel& kernel, ort::Context* context) {
   };
   if (recording()) {
     std::vector<int64_t> nanoseconds(kernel.region.spec().layers.size());
-    kernel.region.profile(inputs, allocate, threads, nanoseconds.data());
+    kernel.region.run(inputs, allocate, threads, nanoseconds.data());
     record(nanoseconds, kernel.region.products(inputs));
   } else {
     kernel.region.run(inputs, allocate, threads);

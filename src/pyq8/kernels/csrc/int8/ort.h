@@ -77,7 +77,7 @@ struct ApiBase {
 
 constexpr uint32_t kVersion = 18;  // onnxruntime 1.18
 enum Type : int { kUndefined = 0, kFloat = 1, kUint8 = 2 };
-enum Characteristic : int { kRequired = 0, kVariadic = 2 };
+enum Characteristic : int { kVariadic = 2 };
 
 // OrtCustomOp of version 18.
 struct Operator {

@@ -18,7 +18,8 @@ std::string unlike(const Place& a, const Place& b) {
   return by(a.h, a.w) + " and " + by(b.h, b.w);
 }
 
-int64_t along(int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t before, int64_t behind, bool ceil) {
+int64_t along(int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t before, int64_t behind,
+              bool ceil) {
   const int64_t padded = size + before + behind, covers = dilation * (kernel - 1) + 1, left = padded - covers;
   if (left < 0) {
     throw Error("an image is smaller than a kernel, " + std::to_string(padded) + " pixels with pads and " +
@@ -148,18 +149,18 @@ class Planner {
           throw Error("tensor " + std::to_string(root) + " is too large, " + std::to_string(p.n) + " images of " +
                       std::to_string(p.image()) + " bytes");
         }
-        p.bytes = (p.n * p.image() + kSlack + 4095) / 4096 * 4096;
+        const int64_t bytes = (p.n * p.image() + kSlack + 4095) / 4096 * 4096;
         const auto over = [&](const Block& block) { return block.last < int64_t(i); };
         live.erase(std::remove_if(live.begin(), live.end(), over), live.end());
         std::sort(live.begin(), live.end(), [](const Block& a, const Block& b) { return a.begin < b.begin; });
         int64_t begin = 0;
         for (const Block& b : live) {
-          if (b.begin >= begin + p.bytes) break;
+          if (b.begin >= begin + bytes) break;
           begin = std::max(begin, b.end);
         }
         p.begin = begin;
-        live.push_back({begin, begin + p.bytes, last[root]});
-        plan_.bytes = std::max(plan_.bytes, begin + p.bytes);
+        live.push_back({begin, begin + bytes, last[root]});
+        plan_.bytes = std::max(plan_.bytes, begin + bytes);
       }
     }
     for (size_t root = 0; root < owner_.size(); ++root) {
@@ -217,7 +218,8 @@ class Planner {
       if (writes && l.kind != kQuantize && !by_rows(l) && owner(l.x) == owner(earlier.y)) return false;
       if (writes && l.kind == kMultiply && owner(l.other) == owner(earlier.y)) return false;
       // What it writes in the place of another tensor, no earlier layer may still read beyond its own rows.
-      if (l.kind != kDequantize && earlier.kind != kQuantize && !by_rows(earlier) && owner(earlier.x) == owner(l.y)) return false;
+      if (l.kind != kDequantize && earlier.kind != kQuantize && !by_rows(earlier) && owner(earlier.x) == owner(l.y))
+        return false;
     }
     return true;
   }
@@ -235,7 +237,8 @@ class Planner {
       const bool sums = (l.kind == kConv && l.mode == kToBytes && l.other >= 0) || l.kind == kAdd;
       if (!sums) continue;
       const int64_t a = l.other, y = l.y;
-      const bool own = spec_.tensors[size_t(a)].parent < 0 && spec_.tensors[size_t(y)].parent < 0 && !sliced(a) && !sliced(y);
+      const bool own =
+          spec_.tensors[size_t(a)].parent < 0 && spec_.tensors[size_t(y)].parent < 0 && !sliced(a) && !sliced(y);
       if (own && root_of(spec_, l.x) != a && last[size_t(a)] == i) owner_[size_t(y)] = owner_[size_t(a)];
     }
   }

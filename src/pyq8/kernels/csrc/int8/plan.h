@@ -15,14 +15,14 @@ using Shape = std::vector<int64_t>;
 struct Place {
   int64_t n = 0, h = 0, w = 0, channels = 0;
   int64_t top = 0, left = 0, bottom = 0, right = 0;
-  int64_t begin = 0, bytes = 0;  // in the working memory
+  int64_t begin = 0;  // in the working memory
   bool padded() const { return top || left || bottom || right; }
   int64_t row() const { return (left + w + right) * channels; }
   int64_t image() const { return (top + h + bottom) * row(); }
 };
 
 struct Plan {
-  std::vector<Place> places;        // of tensor i, if it is no slice
+  std::vector<Place> places;  // of tensor i, if it is no slice
   std::vector<Shape> outputs;
   // Layers first ... last - 1 that run together, some rows at a time: nothing in a chain reads other rows of what an
   // earlier layer of it writes.
@@ -31,7 +31,7 @@ struct Plan {
     std::vector<int64_t> fill;  // tensors whose border is to be written before it
   };
   std::vector<Chain> chains;
-  int64_t bytes = 0;                // of working memory
+  int64_t bytes = 0;  // of working memory
 
   Plan(const Spec& spec, const std::vector<Shape>& inputs);
 };

@@ -8,7 +8,7 @@ namespace pyq8::int8 {
 
 bool recording();
 
-// Of one run of a region: nanoseconds of its layers as `Region::profile` gives them, and their multiply-adds.
+// Of one run of a region: nanoseconds of its layers as `Region::run` gives them, and their multiply-adds.
 void record(const std::vector<int64_t>& nanoseconds, const std::vector<int64_t>& products);
 
 }  // namespace pyq8::int8

@@ -10,7 +10,7 @@ namespace pyq8::int8 {
 namespace {
 
 constexpr size_t kPlans = 8;
-constexpr int64_t kMemory = 24 << 20;  // of tensors; a batch that needs more is computed some images at a time
+constexpr int64_t kMemory = 24 << 20;    // of tensors; a batch that needs more is computed some images at a time
 constexpr int64_t kWeights = 512 << 10;  // of layers that run together, which every task reads
 constexpr int64_t kRows = 4;             // of a thread, below which layers run one by one, their outputs divided
 
@@ -94,12 +94,8 @@ std::shared_ptr<const Plan> Region::plan(const std::vector<Input>& inputs) {
   return made;
 }
 
-void Region::run(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads) {
-  profile(inputs, allocate, threads, nullptr);
-}
-
-void Region::profile(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads,
-                     int64_t* nanoseconds) {
+void Region::run(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads,
+                 int64_t* nanoseconds) {
   if (int64_t(inputs.size()) != spec_.inputs) throw Error("it takes " + std::to_string(spec_.inputs) + " inputs");
   const std::shared_ptr<const Plan> whole = plan(inputs);
   std::vector<void*> outputs;

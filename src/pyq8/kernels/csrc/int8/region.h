@@ -34,12 +34,10 @@ class Region {
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
-  // Any number of threads may call it at once.
-  void run(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads);
-
-  // As `run`, and the nanoseconds of every layer; of layers that run together, in the place of the first.
-  void profile(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads,
-               int64_t* nanoseconds);
+  // Any number of threads may call it at once. Null, or for the nanoseconds of every layer; of layers that run together, in
+  // the place of the first.
+  void run(const std::vector<Input>& inputs, const Allocate& allocate, const Threads& threads,
+           int64_t* nanoseconds = nullptr);
 
   // Multiply-adds of every layer.
   std::vector<int64_t> products(const std::vector<Input>& inputs);

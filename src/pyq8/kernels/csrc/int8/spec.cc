@@ -8,11 +8,11 @@
 namespace pyq8::int8 {
 namespace {
 
-constexpr int64_t kMost = int64_t(1) << 31;       // of any size
-constexpr int64_t kMostNormalized = 1 << 15;      // 2^15 * 255^2 < 2^31
-constexpr int64_t kMostProducts = 1 << 16;        // 2^16 * 255 * 128 < 2^31
-constexpr double kMostResult = 2147483520.0;      // the largest float below 2^31
-constexpr int64_t kMostCount = 1 << 16;           // of tensors and layers
+constexpr int64_t kMost = int64_t(1) << 31;   // of any size
+constexpr int64_t kMostNormalized = 1 << 15;  // 2^15 * 255^2 < 2^31
+constexpr int64_t kMostProducts = 1 << 16;    // 2^16 * 255 * 128 < 2^31
+constexpr double kMostResult = 2147483520.0;  // the largest float below 2^31
+constexpr int64_t kMostCount = 1 << 16;       // of tensors and layers
 
 [[noreturn]] void fail(size_t layer, const std::string& what) {
   throw Error("layer " + std::to_string(layer) + ": " + what);
@@ -20,74 +20,8 @@ constexpr int64_t kMostCount = 1 << 16;           // of tensors and layers
 
 class Check {
  public:
-  Check(Spec& spec, size_t index)
-      : spec_(spec), index_(index), l_(spec.layers[index]), written_(spec.tensors.size(), 0) {}
-
-  void operator()(std::vector<char>& written) {
-    written_.swap(written);
-    one();
-    written_.swap(written);
-  }
-
- private:
-  void need(bool right, const char* what) const {
-    if (!right) fail(index_, what);
-  }
-  const Tensor& tensor(int64_t id) const {
-    need(id >= 0 && id < int64_t(spec_.tensors.size()), "no such tensor");
-    return spec_.tensors[size_t(id)];
-  }
-  // Of a tensor that earlier layers wrote: it, what it is a slice of, or all of its slices.
-  const Tensor& read(int64_t id) const {
-    const Tensor& t = tensor(id);
-    int64_t there = written_[size_t(id)] ? t.channels : 0;
-    if (t.parent >= 0 && written_[size_t(t.parent)]) there = t.channels;
-    for (size_t i = 0; i < spec_.tensors.size() && there < t.channels; ++i) {
-      if (spec_.tensors[i].parent == id && written_[i]) there += spec_.tensors[i].channels;
-    }
-    need(there >= t.channels, "reads a tensor that no layer before it writes");
-    return t;
-  }
-  const Tensor& write(int64_t id) {
-    const Tensor& t = tensor(id);
-    need(!written_[size_t(id)], "writes a tensor that is written already");
-    written_[size_t(id)] = 1;
-    return t;
-  }
-  void constant(int64_t offset, int64_t count, int64_t size, const char* what) const {
-    need(offset >= 0 && offset % 64 == 0 && count > 0 && count <= spec_.blob_bytes / size &&
-             offset <= spec_.blob_bytes - count * size,
-         what);
-  }
-  void scales(int64_t offset, int64_t count) const {
-    constant(offset, count, 4, "its scales are not inside of the constants");
-    for (int64_t i = 0; i < count; ++i) {
-      const float value = spec_.floats(offset)[i];
-      need(value >= 0 && value <= 1e6f, "a scale is not within 0 ... 1e6");
-    }
-  }
-  // Every result, before it is saturated, is a number that INT32 holds.
-  void results(int64_t count, int64_t products) const {
-    const double most = 255.0 * 128 * double(products);
-    for (int64_t i = 0; i < count; ++i) {
-      const double sum = most + std::abs(double(spec_.ints(l_.bias)[i]));
-      need(sum * double(spec_.floats(l_.scale)[i]) < kMostResult, "its results may not fit INT32");
-    }
-  }
-  void sum(int64_t offset) const {
-    constant(offset, 5, 4, "the numbers of its sum are not inside of the constants");
-    const float* const f = spec_.floats(offset);
-    for (int i = 0; i < 5; ++i) need(f[i] >= -1e6f && f[i] <= 1e6f, "a number of its sum is not within +-1e6");
-    need(f[3] >= 0 && f[3] <= 255, "the zero point of its sum is not within 0 ... 255");
-  }
-  void window(bool whole) const {
-    for (const int64_t v : {l_.stride_h, l_.stride_w, l_.dilation_h, l_.dilation_w}) {
-      need(v >= 1 && v < 4096, "a stride or dilation is not within 1 ... 4095");
-    }
-    for (const int64_t v : {l_.top, l_.left, l_.bottom, l_.right}) need(v >= 0 && v < 4096, "a pad is not within 0 ... 4095");
-    for (const int64_t v : {l_.r, l_.s}) need(v >= (whole ? 0 : 1) && v < 4096, "a kernel is not within 1 ... 4095");
-    need((l_.r == 0) == (l_.s == 0), "a kernel of no height or width");
-  }
+  Check(Spec& spec, size_t index, std::vector<char>& written)
+      : spec_(spec), index_(index), l_(spec.layers[index]), written_(written) {}
 
   void one() {
     const bool two = l_.kind == kQuantize || l_.kind == kConv || l_.kind == kAdd || l_.kind == kMultiply;
@@ -153,6 +87,67 @@ class Check {
     }
   }
 
+ private:
+  void need(bool right, const char* what) const {
+    if (!right) fail(index_, what);
+  }
+  const Tensor& tensor(int64_t id) const {
+    need(id >= 0 && id < int64_t(spec_.tensors.size()), "no such tensor");
+    return spec_.tensors[size_t(id)];
+  }
+  // Of a tensor that earlier layers wrote: it, what it is a slice of, or all of its slices.
+  const Tensor& read(int64_t id) const {
+    const Tensor& t = tensor(id);
+    int64_t there = written_[size_t(id)] ? t.channels : 0;
+    if (t.parent >= 0 && written_[size_t(t.parent)]) there = t.channels;
+    for (size_t i = 0; i < spec_.tensors.size() && there < t.channels; ++i) {
+      if (spec_.tensors[i].parent == id && written_[i]) there += spec_.tensors[i].channels;
+    }
+    need(there >= t.channels, "reads a tensor that no layer before it writes");
+    return t;
+  }
+  const Tensor& write(int64_t id) {
+    const Tensor& t = tensor(id);
+    need(!written_[size_t(id)], "writes a tensor that is written already");
+    written_[size_t(id)] = 1;
+    return t;
+  }
+  void constant(int64_t offset, int64_t count, int64_t size, const char* what) const {
+    need(offset >= 0 && offset % 64 == 0 && count > 0 && count <= spec_.blob_bytes / size &&
+             offset <= spec_.blob_bytes - count * size,
+         what);
+  }
+  void scales(int64_t offset, int64_t count) const {
+    constant(offset, count, 4, "its scales are not inside of the constants");
+    for (int64_t i = 0; i < count; ++i) {
+      const float value = spec_.floats(offset)[i];
+      need(value >= 0 && value <= 1e6f, "a scale is not within 0 ... 1e6");
+    }
+  }
+  // Every result, before it is saturated, is a number that INT32 holds.
+  void results(int64_t count, int64_t products) const {
+    const double most = 255.0 * 128 * double(products);
+    for (int64_t i = 0; i < count; ++i) {
+      const double sum = most + std::abs(double(spec_.ints(l_.bias)[i]));
+      need(sum * double(spec_.floats(l_.scale)[i]) < kMostResult, "its results may not fit INT32");
+    }
+  }
+  void sum(int64_t offset) const {
+    constant(offset, 5, 4, "the numbers of its sum are not inside of the constants");
+    const float* const f = spec_.floats(offset);
+    for (int i = 0; i < 5; ++i) need(f[i] >= -1e6f && f[i] <= 1e6f, "a number of its sum is not within +-1e6");
+    need(f[3] >= 0 && f[3] <= 255, "the zero point of its sum is not within 0 ... 255");
+  }
+  void window(bool whole) const {
+    for (const int64_t v : {l_.stride_h, l_.stride_w, l_.dilation_h, l_.dilation_w}) {
+      need(v >= 1 && v < 4096, "a stride or dilation is not within 1 ... 4095");
+    }
+    for (const int64_t v : {l_.top, l_.left, l_.bottom, l_.right})
+      need(v >= 0 && v < 4096, "a pad is not within 0 ... 4095");
+    for (const int64_t v : {l_.r, l_.s}) need(v >= (whole ? 0 : 1) && v < 4096, "a kernel is not within 1 ... 4095");
+    need((l_.r == 0) == (l_.s == 0), "a kernel of no height or width");
+  }
+
   void result() {
     need(l_.y == spec_.outputs, "outputs are not in order");
     ++spec_.outputs;
@@ -179,7 +174,8 @@ class Check {
       result();
     }
     need(outputs >= 1 && outputs < kMostCount, "no such number of outputs");
-    need(l_.groups >= 1 && x.channels % l_.groups == 0 && outputs % l_.groups == 0, "channels that its groups do not divide");
+    need(l_.groups >= 1 && x.channels % l_.groups == 0 && outputs % l_.groups == 0,
+         "channels that its groups do not divide");
     const Taps taps = taps_of(spec_, l_);
     need(taps.count * taps.steps * kGroup <= kMostProducts, "more products than an INT32 sum holds");
     const int64_t lanes = (outputs / l_.groups + kOutputs - 1) / kOutputs * kOutputs * l_.groups;
@@ -192,7 +188,7 @@ class Check {
   Spec& spec_;
   const size_t index_;
   const Layer& l_;
-  std::vector<char> written_;
+  std::vector<char>& written_;
 };
 
 }  // namespace
@@ -246,7 +242,7 @@ Spec::Spec(const int64_t* tensor_fields, int64_t tensor_count, const int64_t* la
     if (!right) throw Error("tensor " + std::to_string(i) + ": its numbers do not fit");
   }
   std::vector<char> written(tensors.size(), 0);
-  for (size_t i = 0; i < layers.size(); ++i) Check(*this, i)(written);
+  for (size_t i = 0; i < layers.size(); ++i) Check(*this, i, written).one();
   if (!outputs) throw Error("it has no output");
 }
 

@@ -19,7 +19,7 @@ struct Tensor {
 };
 constexpr int kTensorFields = 4;
 
-enum Kind : int64_t { kQuantize, kConv, kDepthwise, kMaxPool, kAveragePool, kAdd, kMultiply, kTable, kDequantize, kNormalize, kKinds };
+enum Kind : int64_t { kQuantize, kConv, kDepthwise, kMaxPool, kAveragePool, kAdd, kMultiply, kTable, kDequantize, kNormalize };
 
 // Fields that a kind does not need are 0, -1 for tensors and offsets.
 struct Layer {
