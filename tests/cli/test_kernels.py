@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pyq8.kernels import bench, library
@@ -22,6 +24,19 @@ def test_every_direction_of_a_convolution_is_timed(monkeypatch: pytest.MonkeyPat
     for milliseconds, rate, share in zip(words[3::4], words[4::4], words[5::4], strict=True):
         assert float(rate) == pytest.approx(2e-6 * macs / float(milliseconds), rel=0.2, abs=1)
         assert float(share.rstrip("%")) == pytest.approx(float(rate), abs=1)
+
+
+def test_every_int8_tile_is_timed() -> None:
+    if not library.names():
+        pytest.skip(library.load()[1])
+    code, text, _ = run("kernels", "--int8")
+    assert code == 0
+    rows = [re.split(r" {2,}", line.strip()) for line in text.splitlines()[2:]]
+    assert {row[0] for row in rows} == set(library.names())
+    assert all(float(row[3]) > 0 for row in rows)
+    assert max(float(row[4].rstrip("%")) for row in rows) == 100
+    shown = {row[0] for row in rows if row[1] == "safe pairs"}
+    assert shown == {"avx2", "avx512"} & set(library.names())  # the others do not add pairs in INT16
 
 
 def test_without_compiled_kernels_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Default: the physical cores.")
 @click.option("--bits", type=click.IntRange(2, 15), default=13, show_default=True, help="Magnitude bits of operands.")
 @click.option("--fastest", is_flag=True, help="Show the fastest round instead of the median, on a noisy machine.")
-def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bool) -> None:
+@click.option("--int8", is_flag=True, help="Time the register tiles of INT8 inference instead, on one core.")
+def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bool, int8: bool) -> None:
     """Time the INT16 convolutions of ResNet-50, against PyTorch's FP32 where it is installed.
 
     Milliseconds, 10^9 operations a second and their share of the measured INT16 peak, and how many times as fast as
@@ -35,6 +36,8 @@ def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bo
 
     if not kernels.available():
         raise UsageError(f"pyq8.kernels: {kernels.reason()}")
+    if int8:
+        return _show_tiles()
     threads = threads or cpu.physical_cores()
     kernels.set_threads(threads)
     peak = bench.peak()
@@ -58,6 +61,21 @@ def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bo
     if ratios["forward"]:
         means = [math.exp(statistics.fmean(map(math.log, ratios[name]))) for name in bench.DIRECTIONS]
         say(f"{'geometric mean':24}" + "".join(f"{mean:30.2f}  " for mean in means))
+
+
+def _show_tiles() -> None:
+    """Every INT8 tile, its share of the fastest and how many times the rate of FP32's fused multiply-adds it has."""
+    from pyq8 import cpu
+    from pyq8.kernels.bench_int8 import time_tiles
+
+    tiles = list(time_tiles())
+    peak = max(tile.gops for tile in tiles)
+    say(f"{cpu.describe()}; one core")
+    say(f"{'set':10}{'weights':>12}{'tile':>10}{'G-op/s':>9}{'peak':>6}{'FP32':>7}")
+    for tile in tiles:
+        weights, fp32 = "safe pairs" if tile.pairs else "any", f"{tile.fp32:7.2f}" if tile.fp32 else f"{'-':>7}"
+        size = f"{tile.rows} x {tile.outputs}"
+        say(f"{tile.isa:10}{weights:>12}{size:>10}{tile.gops:9.0f}{tile.gops / peak:6.0%}{fp32}")
 
 
 def _name(conv: Conv) -> str:

@@ -84,6 +84,9 @@ def _declare(library: ctypes.CDLL) -> None:
     library.pyq8_backward_data.argtypes = [conv, call, pointer, pointer, pointer]
     library.pyq8_backward_weight.argtypes = [conv, call, pointer, pointer, pointer]
     library.pyq8_peak.argtypes, library.pyq8_peak.restype = [number, whole], whole
+    library.pyq8_int8_tile.argtypes = [number, number, number, whole, ctypes.POINTER(number)]
+    library.pyq8_int8_tile.restype = whole
+    library.pyq8_multiply_add.argtypes, library.pyq8_multiply_add.restype = [number, whole], whole
     library.pyq8_absmax.argtypes, library.pyq8_absmax.restype = [number, pointer, whole], ctypes.c_float
     library.pyq8_absmax16.argtypes = [number, pointer, whole]
     library.pyq8_quantize.argtypes = [number, pointer, whole, pointer, number, pointer]

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "common/isas.h"
 #include "common/lock.h"
 #include "common/threads.h"
 #include "int8/isas.h"
@@ -31,6 +32,34 @@ PYQ8_API const char* pyq8_region_create(const char* isa, const int64_t* tensors,
   } catch (const std::exception& error) {
     return message(error);
   }
+}
+
+// Runs the largest tile of so many blocks `repeats` times on operands in the first cache, the one for pairs or the one for any
+// weights; the operations, 0 where there is no such tile. `rows`: of the tile.
+PYQ8_API int64_t pyq8_int8_tile(int index, int pairs, int blocks, int64_t repeats, int* rows) {
+  constexpr int64_t kSteps = 64;
+  const Isa& isa = *find_isa(pyq8::isas()[size_t(index)]);
+  const Tiles& tiles = pairs ? isa.pairs : isa.tiles;
+  *rows = blocks >= 1 && blocks <= kMostBlocks ? tiles.rows[blocks] : 0;
+  if (!*rows) return 0;
+  const std::vector<uint8_t> x(size_t(*rows * kSteps * kGroup + kSlack), 1);
+  const std::vector<int8_t> w(size_t(blocks * kSteps * kGroup * kOutputs + kSlack), 1);
+  const std::vector<int32_t> bias(size_t(blocks * kOutputs));
+  const std::vector<float> scale(size_t(blocks * kOutputs));
+  std::vector<uint8_t> y(size_t(*rows * blocks * kOutputs + kSlack));
+  const int64_t offset = 0;
+  Tile t{};
+  t.x = x.data(), t.row = kSteps * kGroup, t.offsets = &offset, t.taps = 1, t.steps = kSteps;
+  for (int i = 0; i < blocks; ++i) t.w[i] = w.data() + i * kSteps * kGroup * kOutputs;
+  t.bias = bias.data(), t.scale = scale.data(), t.y = y.data(), t.y_row = t.width = blocks * kOutputs;
+  for (int64_t i = 0; i < repeats; ++i) tiles.of[blocks][*rows - 1](t);
+  return repeats * 2 * *rows * blocks * kOutputs * kSteps * kGroup;
+}
+
+// FP32 operations, likewise; 0 for the scalar one.
+PYQ8_API int64_t pyq8_multiply_add(int index, int64_t repeats) {
+  const Isa& isa = *find_isa(pyq8::isas()[size_t(index)]);
+  return isa.multiply_add ? isa.multiply_add(repeats) : 0;
 }
 
 PYQ8_API void pyq8_region_destroy(void* region) { delete static_cast<Region*>(region); }

@@ -102,7 +102,8 @@ struct Tiles {
 
 struct Isa {
   const char* name;
-  int lanes;  // outputs of a vector
+  int lanes;                                 // outputs of a vector
+  int64_t (*multiply_add)(int64_t repeats);  // FP32 operations of fused multiply-adds in registers, for their rate
   Tiles tiles;
   Tiles
       pairs;  // faster ones for weights of which no pair of products saturates in INT16; empty where `tiles` are not slower

@@ -190,6 +190,7 @@ inline void transpose8_plain(const uint8_t* x, int64_t x_row, int64_t rows, int6
 constexpr pyq8::int8::Isa plain_loops(const char* name, int lanes) {
   return {name,
           lanes,
+          nullptr,
           {},
           {},
           depthwise8_plain,

@@ -99,6 +99,28 @@ void tile8(const Tile& t) {
   }
 }
 
+template <class Vector>
+int64_t multiply_add(int64_t repeats) {
+  constexpr int kSums = 12;  // more than the latency of two a cycle
+  typename Vector::Real sums[kSums], a = Vector::fill(0.5f), b = Vector::fill(1.0f);
+  PYQ8_UNROLL
+  for (int i = 0; i < kSums; ++i) sums[i] = Vector::fill(float(i));
+  for (int64_t n = 0; n < repeats; ++n) {
+    PYQ8_UNROLL
+    for (int i = 0; i < kSums; ++i) sums[i] = Vector::fma(sums[i], a, b);
+    asm volatile("" : "+x"(a));
+  }
+  alignas(64) volatile float kept[16];
+  PYQ8_UNROLL
+  for (int i = 0; i < kSums; ++i) {
+    alignas(64) float some[16];
+    Vector::store(some, sums[i]);
+    kept[0] = some[0];
+  }
+  (void)kept[0];
+  return repeats * kSums * Vector::kLanes * 2;
+}
+
 template <class Dot, int V, int... P>
 constexpr void fill_tiles8(TileFunction* to, std::integer_sequence<int, P...>) {
   ((to[P] = tile8<Dot, P + 1, V>), ...);

@@ -19,6 +19,7 @@ constexpr Isa kAvx2 = [] {
   isa.tiles = {{0, 4}, {nullptr, kWords.of}};
   isa.pairs = {{0, 6}, {nullptr, kPairs.of}};
   isa.depthwise = depthwise_avx2;
+  isa.multiply_add = multiply_add<Bytes256>;
   return isa;
 }();
 }  // namespace pyq8::int8

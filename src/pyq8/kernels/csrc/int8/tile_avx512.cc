@@ -21,6 +21,7 @@ constexpr Isa kAvx512 = [] {
   isa.tiles = {{0, 12, 10}, {nullptr, kWords1.of, kWords2.of}};
   isa.pairs = {{0, 14, 12, 8}, {nullptr, kPairs1.of, kPairs2.of, kPairs3.of}};
   isa.depthwise = depthwise_avx2;
+  isa.multiply_add = multiply_add<Bytes512>;
   return isa;
 }();
 }  // namespace pyq8::int8

@@ -31,6 +31,7 @@ constexpr Isa kAvxVnni = [] {
   Isa isa = plain_loops("avx_vnni", Bytes256::kLanes);
   isa.tiles = {{0, 6}, {nullptr, kTiles.of}};
   isa.depthwise = depthwise_avx2;
+  isa.multiply_add = multiply_add<Bytes256>;
   return isa;
 }();
 }  // namespace pyq8::int8

@@ -42,6 +42,7 @@ constexpr Isa kVnni = [] {
   Isa isa = plain_loops("vnni", Bytes512::kLanes);
   isa.tiles = {{0, 14, 14, 9, 7}, {nullptr, kTiles1.of, kTiles2.of, kTiles3.of, kTiles4.of}};
   isa.depthwise = depthwise_vnni;
+  isa.multiply_add = multiply_add<Bytes512>;
   return isa;
 }();
 }  // namespace pyq8::int8
