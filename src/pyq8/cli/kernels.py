@@ -37,7 +37,8 @@ def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bo
     if not kernels.available():
         raise UsageError(f"pyq8.kernels: {kernels.reason()}")
     if int8:
-        return _show_tiles()
+        _show_tiles()
+        return
     threads = threads or cpu.physical_cores()
     kernels.set_threads(threads)
     peak = bench.peak()
