@@ -109,7 +109,7 @@ sanitize:
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	PYQ8_KERNELS=build/sanitize PYQ8_INT8_REGIONS=$(REGIONS) PYTHONPATH=src:. \
-		$(TEST_PYTHON) -m pytest -p no:cacheprovider tests/kernels/int8 tests/rewrite/test_regions.py
+		$(TEST_PYTHON) -m pytest -p no:cacheprovider tests/kernels/int8 $(wildcard tests/rewrite/test_region*.py)
 
 clean:
 	rm -rf $(VENV) build dist site
