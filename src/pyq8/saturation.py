@@ -71,10 +71,9 @@ def unsafe(rows: Array) -> Array:
     Args:
         rows: integer codes [out, K] in kernel order.
     """
-    count = rows.shape[1] // 2
-    pairs = rows[:, : 2 * count].reshape(len(rows), count, 2).astype(np.int16)
-    high, low = np.maximum(pairs, 0).sum(axis=2), np.minimum(pairs, 0).sum(axis=2)
-    return np.asarray((high > LIMIT) | (low < -LIMIT))
+    last = rows.shape[1] // 2 * 2
+    first, second = rows[:, 0:last:2].astype(np.int16), rows[:, 1:last:2]
+    return np.asarray(np.abs(first + second) > LIMIT)  # of two signs, no pair of int8 goes as far
 
 
 def can_saturate(codes: Array, axis: int) -> bool:
@@ -95,12 +94,10 @@ def project(wanted: Array, qmax: int) -> Array:
         Whole float numbers of the same shape.
     """
     codes = np.clip(np.rint(wanted), -qmax, qmax)
-    count = codes.shape[1] // 2
-    pairs, real = (a[:, : 2 * count].reshape(len(a), count, 2) for a in (codes, np.clip(wanted, -qmax, qmax)))
-    signs = np.sign(pairs)
-    over = (signs[..., 0] == signs[..., 1]) & (np.abs(pairs).sum(axis=2) > LIMIT)
-    first, second = np.abs(real[over]).T
+    last = codes.shape[1] // 2 * 2
+    row, pair = np.nonzero(np.abs(codes[:, 0:last:2] + codes[:, 1:last:2]) > LIMIT)
+    signs = np.sign(codes[row, 2 * pair])
+    first, second = (np.abs(np.clip(wanted[row, 2 * pair + i], -qmax, qmax)) for i in (0, 1))
     kept = np.clip(np.rint((LIMIT + first - second) / 2), LIMIT - qmax, qmax)
-    pairs[over] = signs[over] * np.stack([kept, LIMIT - kept], axis=1)
-    codes[:, : 2 * count] = pairs.reshape(len(codes), 2 * count)
+    codes[row, 2 * pair], codes[row, 2 * pair + 1] = signs * kept, signs * (LIMIT - kept)
     return codes
