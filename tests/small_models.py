@@ -24,7 +24,7 @@ from pyq8.plan.make import make_plan
 from pyq8.rewrite import rewrite
 from pyq8.runtime.sessions import model_session
 from pyq8.stats import Calibration
-from pyq8.types import Array, Config, Feeds, Plan
+from pyq8.types import PAIRED, Array, Config, Feeds, Plan
 from pyq8.verify.kernels import KernelReport, KernelRow, find_kernels
 
 FORMATS = ("qdq", "qoperator")
@@ -103,6 +103,10 @@ class Case:
     def row(self, name: str, node: str) -> KernelRow:
         (row,) = [r for r in self.kernels(name).rows if r.node == node]
         return row
+
+
+ANYWHERE = Config(weight_type=PAIRED)
+"""Weights that ONNX Runtime's fast kernels sum exactly on every CPU."""
 
 
 def quantized(model: ir.Model, config: Config | None = None, feeds: list[Feeds] | None = None) -> Case:

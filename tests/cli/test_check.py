@@ -207,8 +207,8 @@ def test_a_metric_of_ones_own(  # type: ignore[no-untyped-def]
     assert code == 2 and "--max-drop" in error
 
 
-def test_a_cpu_without_vnni_is_told_and_the_sums_do_not_saturate(  # type: ignore[no-untyped-def]
-    check, monkeypatch: pytest.MonkeyPatch
+def test_a_cpu_without_vnni_is_told_and_the_sums_do_not_saturate(
+    tmp_path: Path, digits_model: str, digits_images: str, digits_preprocess: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import onnx
     import onnx_ir as ir
@@ -218,6 +218,9 @@ def test_a_cpu_without_vnni_is_told_and_the_sums_do_not_saturate(  # type: ignor
 
     monkeypatch.setattr(cpu, "isa", lambda: frozenset({"avx2"}))
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    out = str(tmp_path / "vnni.onnx")
+    run("quantize", digits_model, "--calib", digits_images, "--preprocess", digits_preprocess, "--samples", "20",
+        "--target", "vnni", "-o", out)  # fmt: skip
     saturating: list[bool] = []
     make = sessions.session
 
@@ -227,7 +230,7 @@ def test_a_cpu_without_vnni_is_told_and_the_sums_do_not_saturate(  # type: ignor
         return make(model, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sessions, "session", watched)
-    code, text, _ = check(*FEW)
+    code, text, _ = run("check", digits_model, out, "--data", digits_images, *FEW)
     assert code == 0 and "session.x64quantprecision = 1" in text
     assert set(saturating) == {False}
 

@@ -75,7 +75,7 @@ def test_integers_that_are_not_the_nearest_are_kept(tmp_path: Path, saved: Path,
     weight = first.prepared.graph.initializers[name].const_value
     assert weight is not None
     codes = np.full(weight.numpy().shape, 7, np.int8)
-    replace(file, plan=replace(file.plan, codes={name: codes})).save(tmp_path / "plan.json")
+    replace(file, plan=replace(file.plan, codes={**file.plan.codes, name: codes})).save(tmp_path / "plan.json")
 
     result = pyq8.replay(digits_model, tmp_path / "plan.json")
 

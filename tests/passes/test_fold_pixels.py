@@ -10,7 +10,7 @@ from pyq8.metrics.sqnr import sqnr
 from pyq8.model.shapes import infer_shapes
 from pyq8.passes import fold_pixels
 from tests.passes.equivalence import apply, ops, refusal
-from tests.small_models import FORMATS, Weights, parse, quantized
+from tests.small_models import ANYWHERE, FORMATS, Weights, parse, quantized
 
 W: Weights = {
     "w": (16, 3, 3, 3), "b": (16,), "gray": (16, 1, 3, 3), "few": (6, 3, 3, 3),
@@ -65,6 +65,7 @@ def test_the_convolution_reads_the_pixels(case: str) -> None:
     assert not left.keys() & {"Cast", "Sub", "Mul", "Div", "Add"}
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("case", ["means of their own", "means far apart", "an open image size"])
 def test_nothing_is_computed_in_fp32_before_the_first_convolution(case: str, form: str) -> None:
@@ -74,7 +75,7 @@ def test_nothing_is_computed_in_fp32_before_the_first_convolution(case: str, for
     rng = np.random.default_rng(3)
     shape = [1 if d == "N" else int(d) if d.isdigit() else 7 for d in inputs.split(", ")]
     images = [{"x": rng.integers(0, 256, shape).astype(np.uint8)} for _ in range(4)]
-    quant = quantized(new, feeds=images)
+    quant = quantized(new, ANYWHERE, images)
     assert quant.row(form, "first").fast
     float_rows = {row.op_type for row in quant.kernels(form).rows if not row.int8}
     assert float_rows <= {"Shape", "Gather", "Concat"}  # of an open image size

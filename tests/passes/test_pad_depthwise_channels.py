@@ -8,7 +8,7 @@ from pyq8.graph_edit import constant
 from pyq8.passes import pad_depthwise_channels, prepare
 from pyq8.types import Config
 from tests.passes.equivalence import apply, ops, refusal
-from tests.small_models import FORMATS, Weights, check_case, parse, quantized
+from tests.small_models import ANYWHERE, FORMATS, Weights, check_case, parse, quantized
 
 W: Weights = {
     "we": (40, 8, 1, 1), "be": (40,), "wd": (40, 1, 3, 3), "bd": (40,), "w1": (12, 40, 1, 1), "b1": (12,),
@@ -64,20 +64,21 @@ def test_squeeze_and_excite_between_is_padded_with_it() -> None:
         assert value.shape is not None and value.shape[1] == 48
 
 
+@pytest.mark.cpu
 def test_a_mobilenet_v3_block_runs_on_the_fast_kernels() -> None:
     # given
     model = network(SE)
 
     # when the gate has become a depthwise convolution of one pixel
     prepared = prepare(model)
-    case = quantized(prepared.model)
+    case = quantized(prepared.model, ANYWHERE)
 
     # then
     (result,) = [p for p in prepared.passes if p.name == "pad_depthwise_channels"]
     assert result.changed == ("depthwise", "gate_linear")
     check_case(case, dict.fromkeys(("expand", "depthwise", "gate_linear", "project"), "QLinearConv"))
     for name in FORMATS:
-        assert quantized(model).row(name, "depthwise").reason == "40 depthwise channels are no multiple of 16"
+        assert quantized(model, ANYWHERE).row(name, "depthwise").reason == "40 depthwise channels are no multiple of 16"
         rows = {row.node: row.fast for row in case.kernels(name).convolutions}
         assert [node for node, fast in rows.items() if not fast] == ["squeeze"]  # 12 output channels
 

@@ -6,7 +6,7 @@ import pytest
 from pyq8.model.shapes import infer_shapes
 from pyq8.passes import pad_input_channels
 from tests.passes.equivalence import apply, ops, refusal
-from tests.small_models import FORMATS, Weights, parse, quantized
+from tests.small_models import ANYWHERE, FORMATS, Weights, parse, quantized
 
 W: Weights = {"w": (16, 3, 3, 3), "few": (6, 3, 1, 1), "rgba": (16, 4, 3, 3)}
 FIRST = "g (float[N, 3, 6, 6] x) => (float[N, 16, 6, 6] y) { [first] y = Conv<pads = [1, 1, 1, 1]>(x, w) }"
@@ -42,12 +42,13 @@ def test_a_reader_of_the_shape_does_not_matter() -> None:
     assert result.changed == ("first",)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("text", [FIRST, LAST], ids=["first", "last"])
 def test_the_channel_is_added_as_uint8_and_the_convolution_is_fast(text: str, form: str) -> None:
     _, new = apply(pad_input_channels, parse(text, W))
     infer_shapes(new)
-    case = quantized(new)
+    case = quantized(new, ANYWHERE)
     assert all(row.int8 for row in case.kernels(form).rows)
     assert case.row(form, "first").fast
     assert case.plan.float_nodes == {}

@@ -5,7 +5,7 @@ import pytest
 
 from pyq8.passes import average_pool_to_conv, pool_after_conv, prepare
 from tests.passes.equivalence import apply, ops, refusal
-from tests.small_models import FORMATS, Weights, check_case, executed, parse, quantized
+from tests.small_models import ANYWHERE, FORMATS, Weights, check_case, executed, parse, quantized
 
 W: Weights = {
     "w1": (48, 8, 3, 3), "w2": (16, 48, 1, 1), "b2": (16,), "large": (16, 48, 3, 3), "wide": (64, 48, 1, 1),
@@ -54,12 +54,13 @@ def test_the_convolution_comes_first_and_the_pool_runs_on_its_channels(pool: str
     assert new.graph.node("pool").attributes["group"].as_int() == 16
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(("pool", "kernels"), [(COUNTED, {}), (NOT_COUNTED, {"pool_edges": "QLinearMul"})])
 def test_all_of_it_runs_in_int8_and_absorbs_the_relu(pool: str, kernels: dict[str, str]) -> None:
     text = network(pool, "c = Conv(b, w2, b2)  d = Relu(c)  [last] y = Conv(d, end)")
     prepared = prepare(parse(text, W))
     assert ("pool_after_conv", ("pool",)) in [(r.name, r.changed) for r in prepared.passes]
-    case = quantized(prepared.model)
+    case = quantized(prepared.model, ANYWHERE)
     check_case(case, {"pool": "QLinearConv", **kernels})
     for name in FORMATS:
         assert executed(case.quantized[name])["QLinearConv"] == 4

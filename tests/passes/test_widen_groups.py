@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pyq8.graph_edit import constant, static_int
 from pyq8.metrics.sqnr import sqnr
 from pyq8.passes import prepare, widen_groups
-from pyq8.types import Config
 from tests.passes.equivalence import apply, ops, refusal
-from tests.small_models import FORMATS, Weights, check_case, parse, quantized
+from tests.small_models import ANYWHERE, FORMATS, Weights, check_case, parse, quantized
 
 
 def network(group: int, attributes: str = "pads = [1, 1, 1, 1]") -> str:
@@ -123,12 +124,13 @@ RESNEXT_WEIGHTS: Weights = {
 }  # fmt: skip
 
 
+@pytest.mark.cpu
 def test_a_resnext_block_runs_on_the_packed_kernels_and_loses_nothing_by_it() -> None:
     # given
     model = parse(RESNEXT, RESNEXT_WEIGHTS)
 
     # when
-    plain, wide = quantized(model, Config(placement="all")), quantized(prepare(model).model)
+    plain, wide = quantized(model, replace(ANYWHERE, placement="all")), quantized(prepare(model).model, ANYWHERE)
 
     # then
     convs = ("stem", "reduce", "grouped", "expand", "last")
