@@ -32,31 +32,29 @@ class CpuClass:
         name: as DESIGN and the documents spell it.
         needs: of `FLAGS`.
         saturates: ONNX Runtime adds pairs of u8 x s8 products in 16 bits, which holds no two of 255 * 127.
+        kernels: the best of ours that run there; csrc/common/isas.h has all of them.
     """
 
     name: str
     needs: frozenset[str]
     saturates: bool
+    kernels: str
 
 
 CLASSES = tuple(
-    CpuClass(name, frozenset(needs.split()), saturates)
-    for name, needs, saturates in (
-        ("amx", "amx_int8 avx512_vnni", False),
-        ("avx512_vnni", "avx512_vnni", False),
-        ("avx_vnni", "avx2 avx_vnni", False),
-        ("avx512", "avx2 avx512", True),
-        ("avx2", "avx2", True),
-        ("sse", "", True),
+    CpuClass(name, frozenset(needs.split()), saturates, kernels)
+    for name, needs, saturates, kernels in (
+        ("amx", "amx_int8 avx512_vnni", False, "vnni"),
+        ("avx512_vnni", "avx512_vnni", False, "vnni"),
+        ("avx_vnni", "avx2 avx_vnni", False, "avx_vnni"),
+        ("avx512", "avx2 avx512", True, "avx512"),
+        ("avx2", "avx2", True, "avx2"),
+        ("sse", "", True, "scalar"),
     )
 )
 """The kinds of x86 processors, best first: a processor is of the first of which it has all."""
-OTHER = CpuClass("other", frozenset(), saturates=False)
+OTHER = CpuClass("other", frozenset(), saturates=False, kernels="scalar")
 """No x86 at all: ONNX Runtime's kernels there do not saturate."""
-
-KERNELS = {"vnni": "avx512_vnni", "avx_vnni": "avx2 avx_vnni", "avx512": "avx2 avx512", "avx2": "avx2", "scalar": ""}
-"""The instruction sets that pyq8's kernels are compiled for, best first -> of `FLAGS` what each needs;
-csrc/common/isas.h lists the same."""
 
 _share: int | None = None
 
@@ -87,11 +85,6 @@ def cpu_class() -> CpuClass:
         return OTHER
     found = isa()
     return next(row for row in CLASSES if row.needs <= found)
-
-
-def our_kernels() -> tuple[str, ...]:
-    """Those of `KERNELS` that run on the processor."""
-    return tuple(name for name, needs in KERNELS.items() if set(needs.split()) <= isa())
 
 
 def has_vnni() -> bool:

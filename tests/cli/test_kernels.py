@@ -39,6 +39,14 @@ def test_every_int8_tile_is_timed() -> None:
     assert shown == {"avx2", "avx512"} & set(library.names())  # the others do not add pairs in INT16
 
 
+def test_what_means_nothing_for_tiles_is_refused() -> None:
+    if not library.names():
+        pytest.skip(library.load()[1])
+    code, _, error = run("kernels", "--int8", "--batch", "2")
+    assert code == 2
+    assert "--batch is for the INT16 convolutions; with --int8 leave it out" in error
+
+
 def test_without_compiled_kernels_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "load", lambda: (None, "no compiled kernels; install a C++17 compiler"))
     code, _, error = run("kernels")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pyq8.cli.level import quiet, say
+from pyq8.cli.options import said
 from pyq8.cli.output import no_bars
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 @click.option("--bits", type=click.IntRange(2, 15), default=13, show_default=True, help="Magnitude bits of operands.")
 @click.option("--fastest", is_flag=True, help="Show the fastest round instead of the median, on a noisy machine.")
 @click.option("--int8", is_flag=True, help="Time the register tiles of INT8 inference instead, on one core.")
-def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bool, int8: bool) -> None:
+@click.pass_context
+def command(
+    context: click.Context, /, batch: int, rounds: int, threads: int | None, bits: int, fastest: bool, int8: bool
+) -> None:
     """Time the INT16 convolutions of ResNet-50, against PyTorch's FP32 where it is installed.
 
     Milliseconds, 10^9 operations a second and their share of the measured INT16 peak, and how many times as fast as
@@ -37,6 +41,8 @@ def command(batch: int, rounds: int, threads: int | None, bits: int, fastest: bo
     if not kernels.available():
         raise UsageError(f"pyq8.kernels: {kernels.reason()}")
     if int8:
+        if other := next((name for name in context.params if name != "int8" and said(context, name)), None):
+            raise UsageError(f"--{other} is for the INT16 convolutions; with --int8 leave it out")
         _show_tiles()
         return
     threads = threads or cpu.physical_cores()

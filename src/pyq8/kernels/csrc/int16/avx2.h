@@ -18,4 +18,15 @@ struct Avx2Operands : Avx2 {
   static PYQ8_INLINE void stream(float* to, Real v) { _mm256_stream_ps(to, v); }
 };
 
+constexpr int kRows = 6;
+
+// 6 x 16 sums of products in registers.
+template <class Dot>
+constexpr Isa isa_avx2(const char* name, const Tiles<Dot, kRows, kVectors>& tiles) {
+  Isa isa = plain_loops(name, Dot::kLanes);
+  isa.rows = kRows;
+  isa.tiles = tiles.of;
+  return isa;
+}
+
 }  // namespace

@@ -1,4 +1,4 @@
-// AVX2: vpmaddwd and an addition, 6 x 16 sums in registers.
+// AVX2: vpmaddwd and an addition.
 #include "int16/avx2.h"
 
 namespace {
@@ -7,14 +7,8 @@ struct Avx2Int16 : Avx2Operands {
   static PYQ8_INLINE void dot(Sum& sum, Sum x, Sum w) { sum = add_sums(sum, dot_words(x, w)); }
 };
 
-constexpr int kRows = 6;
 constexpr Tiles<Avx2Int16, kRows, kVectors> kTiles;
 
 }  // namespace
 
-constexpr Isa kAvx2 = [] {
-  Isa isa = plain_loops("avx2", Avx2Int16::kLanes);
-  isa.rows = kRows;
-  isa.tiles = kTiles.of;
-  return isa;
-}();
+constexpr Isa kAvx2 = isa_avx2("avx2", kTiles);

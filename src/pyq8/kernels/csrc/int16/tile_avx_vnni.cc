@@ -1,4 +1,4 @@
-// AVX-VNNI: vpdpwssd of 256 bits, 6 x 16 sums in registers.
+// AVX-VNNI: vpdpwssd of 256 bits.
 #include "int16/avx2.h"
 
 namespace {
@@ -10,14 +10,8 @@ struct AvxVnniInt16 : Avx2Operands {
   }
 };
 
-constexpr int kRows = 6;
 constexpr Tiles<AvxVnniInt16, kRows, kVectors> kTiles;
 
 }  // namespace
 
-constexpr Isa kAvxVnni = [] {
-  Isa isa = plain_loops("avx_vnni", AvxVnniInt16::kLanes);
-  isa.rows = kRows;
-  isa.tiles = kTiles.of;
-  return isa;
-}();
+constexpr Isa kAvxVnni = isa_avx2("avx_vnni", kTiles);
