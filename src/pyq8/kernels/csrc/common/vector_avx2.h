@@ -26,11 +26,7 @@ struct Avx2 {
   static PYQ8_INLINE Sum dot_words(Sum a, Sum b) { return _mm256_madd_epi16(a, b); }
   static PYQ8_INLINE Sum dot_bytes(Sum x, Sum w) { return _mm256_maddubs_epi16(x, w); }
   static PYQ8_INLINE Sum ones() { return _mm256_set1_epi16(1); }
-  // Every other byte as INT16: the first of two, the second; of uint8 and of int8.
-  static PYQ8_INLINE Sum first_bytes(Sum x) { return _mm256_and_si256(x, _mm256_set1_epi16(0xff)); }
-  static PYQ8_INLINE Sum second_bytes(Sum x) { return _mm256_srli_epi16(x, 8); }
-  static PYQ8_INLINE Sum first_signed(Sum w) { return _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8); }
-  static PYQ8_INLINE Sum second_signed(Sum w) { return _mm256_srai_epi16(w, 8); }
+  static PYQ8_INLINE Sum exclusive_or(Sum a, Sum b) { return _mm256_xor_si256(a, b); }
   static PYQ8_INLINE Real real(Sum v) { return _mm256_cvtepi32_ps(v); }
   static PYQ8_INLINE Real fill(float v) { return _mm256_set1_ps(v); }
   static PYQ8_INLINE Real load(const float* from) { return _mm256_loadu_ps(from); }

@@ -26,11 +26,7 @@ struct Avx512 {
   static PYQ8_INLINE Sum dot_words(Sum a, Sum b) { return _mm512_madd_epi16(a, b); }
   static PYQ8_INLINE Sum dot_bytes(Sum x, Sum w) { return _mm512_maddubs_epi16(x, w); }
   static PYQ8_INLINE Sum ones() { return _mm512_set1_epi16(1); }
-  // Every other byte as INT16: the first of two, the second; of uint8 and of int8.
-  static PYQ8_INLINE Sum first_bytes(Sum x) { return _mm512_and_si512(x, _mm512_set1_epi16(0xff)); }
-  static PYQ8_INLINE Sum second_bytes(Sum x) { return _mm512_srli_epi16(x, 8); }
-  static PYQ8_INLINE Sum first_signed(Sum w) { return _mm512_srai_epi16(_mm512_slli_epi16(w, 8), 8); }
-  static PYQ8_INLINE Sum second_signed(Sum w) { return _mm512_srai_epi16(w, 8); }
+  static PYQ8_INLINE Sum exclusive_or(Sum a, Sum b) { return _mm512_xor_si512(a, b); }
   static PYQ8_INLINE Real real(Sum v) { return _mm512_cvtepi32_ps(v); }
   static PYQ8_INLINE Real fill(float v) { return _mm512_set1_ps(v); }
   static PYQ8_INLINE Real load(const float* from) { return _mm512_loadu_ps(from); }

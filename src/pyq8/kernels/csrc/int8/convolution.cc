@@ -110,17 +110,12 @@ class Convolution : public Work {
       const int64_t lane = group * blocks_ + block, output = group * of_group_ + block * kOutputs;
       const Tiles& tiles = tiles_of(lane, count);
       Tile t = same_;
-      int64_t vector = 0;
-      for (int64_t i = 0; i < count; ++i) {
-        if (&tiles == &isa_.pairs) {
-          const Paired& paired = paired_[size_t(lane + i)];
-          t.w[i] = paired.w;
-          for (const auto& e : paired.excess) t.excess[vector] = e.data(), t.excesses[vector++] = int64_t(e.size());
-        } else {
-          t.w[i] = weights_ + (lane + i) * block_bytes_;
-        }
-      }
+      for (int64_t i = 0; i < count; ++i) t.w[i] = weights_ + (lane + i) * block_bytes_;
       t.bias += lane * kOutputs;
+      if (&tiles != &isa_.pairs && !paired_.empty()) {  // one block
+        const Paired& paired = paired_[size_t(lane)];
+        t.listed = paired.listed.data(), t.bias = paired.bias.data();
+      }
       t.scale += lane * kOutputs;
       t.width = int(std::min(count * kOutputs, of_group_ - block * kOutputs));
       const Cut cut(pixels, tiles.rows[count]);
@@ -150,9 +145,9 @@ class Convolution : public Work {
 
   // For `count` blocks from the first on.
   const Tiles& tiles_of(int64_t first, int64_t count) const {
-    const auto is_paired = [](const Paired& p) { return p.w != nullptr; };
+    const auto is_safe = [](const Paired& p) { return p.listed.empty(); };
     const auto begin = paired_.begin() + (paired_.empty() ? 0 : first);
-    return !paired_.empty() && std::all_of(begin, begin + count, is_paired) ? isa_.pairs : isa_.tiles;
+    return !paired_.empty() && std::all_of(begin, begin + count, is_safe) ? isa_.pairs : isa_.tiles;
   }
 
   const Isa& isa_;

@@ -10,7 +10,6 @@ namespace pyq8::int8 {
 constexpr int kOutputs = 16;     // of a block of packed weights: [taps][steps][kOutputs][kGroup] bytes
 constexpr int kGroup = 4;        // operands of a step: 32 bits of a pixel
 constexpr int kMostBlocks = 4;   // of a tile
-constexpr int kMostVectors = 4;  // of tiles for pairs
 constexpr int64_t kSlack = 128;  // bytes behind every tensor that a kernel may read, and ignores
 
 // y = a * scale_a + (b * scale_b + fixed), both steps fused, rounded and saturated; a and b are codes. It is what ONNX
@@ -27,10 +26,14 @@ struct Requantized {
   float zero, scale, divisor;
 };
 
-// What the weights of one vector of outputs lack in a step of a tap, to be added as a step of its own.
-struct Excess {
-  int64_t tap, step;
-  int8_t w[kOutputs * kGroup];  // of the vector's outputs, the rest is not read
+// The steps of one vector of outputs where pairs of products are added in INT16: first those of which none saturates, then
+// those whose weights are magnitudes, each followed by what the codes of x are flipped with (dot.h).
+struct Listed {
+  struct Step {
+    int32_t tap, bytes;  // into the tap
+  };
+  const Step *steps, *unsafe, *end;
+  const int8_t* w;
 };
 
 // sums[p][k] = bias[k] + sum over taps and steps of x[p] * w[k]; y = the sums, requantized.
@@ -41,8 +44,7 @@ struct Tile {
   int64_t taps;
   int64_t steps;  // of a tap, kGroup bytes each
   const int8_t* w[kMostBlocks];
-  const Excess* excess[kMostVectors];
-  int64_t excesses[kMostVectors];
+  const Listed* listed;  // [vectors of a block], where the instruction set's tiles want it in place of w
   const int32_t* bias;   // [blocks * kOutputs]
   const float* scale;    // [blocks * kOutputs]
   const uint8_t* other;  // of pixel 0: what is added to the requantized sums, or null
@@ -104,9 +106,9 @@ struct Isa {
   const char* name;
   int lanes;                                 // outputs of a vector
   int64_t (*multiply_add)(int64_t repeats);  // FP32 operations of fused multiply-adds in registers, for their rate
-  Tiles tiles;
+  Tiles tiles;                               // for any weights: where there are `pairs`, listed
   Tiles
-      pairs;  // faster ones for weights of which no pair of products saturates in INT16; empty where `tiles` are not slower
+      pairs;  // faster ones for weights of which no pair of products saturates in INT16; empty where `tiles` are as fast
   void (*depthwise)(const Depthwise&);
   PoolFunction maximum;
   void (*average)(const uint8_t* const* taps, int64_t n, int64_t channels, const Average& how, uint8_t* y);

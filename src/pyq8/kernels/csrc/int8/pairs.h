@@ -8,12 +8,16 @@
 
 namespace pyq8::int8 {
 
-// A block's weights of which no pair saturates, and what they lack, vector by vector.
+// A block of 16 outputs. `listed` is empty if no pair saturates: its weights are right as they are.
 struct Paired {
-  const int8_t* w = nullptr;  // null where the excess would take longer than tiles that cannot saturate
-  std::vector<std::vector<Excess>> excess;
-  std::vector<int8_t> changed;  // where w is not the weights as they are
+  std::vector<Listed> listed;  // vector by vector
+  std::vector<Listed::Step> steps;
+  std::vector<int8_t> w;
+  std::vector<int32_t> bias;
 };
+
+// Of these weights, [taps][steps][kOutputs][kGroup].
+Paired pair_block(const int8_t* w, const int32_t* bias, const Taps& taps, int lanes);
 
 // Of every convolution block by block, groups * blocks of them; empty for other layers, and where the instruction set has no
 // use for it.

@@ -37,43 +37,8 @@ PYQ8_INLINE void requantize(typename Dot::Real (&values)[A], const pyq8::int8::R
 }
 
 // Dot: kLanes outputs a vector, 16 / kLanes vectors a block.
-template <class Dot, int P, int V>
-void tile8(const Tile& t) {
-  constexpr int H = pyq8::int8::kOutputs / Dot::kLanes, A = V * H;
-  typename Dot::Sum sums[P][A];
-  PYQ8_UNROLL
-  for (int v = 0; v < A; ++v) {
-    const typename Dot::Sum bias = Dot::load_sum(t.bias + v * Dot::kLanes);
-    PYQ8_UNROLL
-    for (int p = 0; p < P; ++p) sums[p][v] = bias;
-  }
-  const int8_t* w[V];
-  PYQ8_UNROLL
-  for (int v = 0; v < V; ++v) w[v] = t.w[v];
-  int64_t at = 0;
-  for (int64_t tap = 0; tap < t.taps; ++tap) {
-    const uint8_t* x = t.x + t.offsets[tap];
-    for (int64_t i = 0; i < t.steps; ++i) {
-      Dot::template step<P, A>(sums, x, t.row, w, at);
-      x += pyq8::int8::kGroup;
-      at += pyq8::int8::kGroup * pyq8::int8::kOutputs;
-    }
-  }
-  if constexpr (Dot::kExcess) {
-    PYQ8_UNROLL
-    for (int v = 0; v < A; ++v) {
-      typename Dot::Sum some[P][1];
-      PYQ8_UNROLL
-      for (int p = 0; p < P; ++p) some[p][0] = sums[p][v];
-      for (int64_t i = 0; i < t.excesses[v]; ++i) {
-        const pyq8::int8::Excess& e = t.excess[v][i];
-        const int8_t* const own[] = {e.w};
-        Dot::template step<P, 1>(some, t.x + t.offsets[e.tap] + e.step * pyq8::int8::kGroup, t.row, own, 0);
-      }
-      PYQ8_UNROLL
-      for (int p = 0; p < P; ++p) sums[p][v] = some[p][0];
-    }
-  }
+template <class Dot, int P, int A>
+PYQ8_INLINE void finish(const Tile& t, const typename Dot::Sum (&sums)[P][A]) {
   PYQ8_UNROLL
   for (int p = 0; p < P; ++p) {
     typename Dot::Real values[A];
@@ -97,6 +62,57 @@ void tile8(const Tile& t) {
       }
     }
   }
+}
+
+template <class Dot, int P, int V>
+void tile8(const Tile& t) {
+  constexpr int H = pyq8::int8::kOutputs / Dot::kLanes, A = V * H;
+  typename Dot::Sum sums[P][A];
+  PYQ8_UNROLL
+  for (int v = 0; v < A; ++v) {
+    const typename Dot::Sum bias = Dot::load_sum(t.bias + v * Dot::kLanes);
+    PYQ8_UNROLL
+    for (int p = 0; p < P; ++p) sums[p][v] = bias;
+  }
+  const int8_t* w[V];
+  PYQ8_UNROLL
+  for (int v = 0; v < V; ++v) w[v] = t.w[v];
+  int64_t at = 0;
+  for (int64_t tap = 0; tap < t.taps; ++tap) {
+    const uint8_t* x = t.x + t.offsets[tap];
+    for (int64_t i = 0; i < t.steps; ++i) {
+      Dot::template step<P, A>(sums, x, t.row, w, at);
+      x += pyq8::int8::kGroup;
+      at += pyq8::int8::kGroup * pyq8::int8::kOutputs;
+    }
+  }
+  finish<Dot, P, A>(t, sums);
+}
+
+// Of one block whose steps are listed, a vector of its outputs after the other.
+template <class Dot, int P>
+void listed_tile8(const Tile& t) {
+  constexpr int A = pyq8::int8::kOutputs / Dot::kLanes, kBytes = pyq8::int8::kGroup * Dot::kLanes;
+  const Rows<P> rows(t.row);
+  typename Dot::Sum sums[P][A];
+  PYQ8_UNROLL
+  for (int v = 0; v < A; ++v) {
+    const pyq8::int8::Listed& listed = t.listed[v];
+    typename Dot::Sum some[P];
+    PYQ8_UNROLL
+    for (int p = 0; p < P; ++p) some[p] = Dot::load_sum(t.bias + v * Dot::kLanes);
+    const pyq8::int8::Listed::Step* step = listed.steps;
+    const int8_t* w = listed.w;
+    for (; step < listed.unsafe; ++step, w += kBytes) {
+      Dot::template safe_step<P>(some, t.x + t.offsets[step->tap] + step->bytes, rows, w);
+    }
+    for (; step < listed.end; ++step, w += 2 * kBytes) {
+      Dot::template flipped_step<P>(some, t.x + t.offsets[step->tap] + step->bytes, rows, w);
+    }
+    PYQ8_UNROLL
+    for (int p = 0; p < P; ++p) sums[p][v] = some[p];
+  }
+  finish<Dot, P, A>(t, sums);
 }
 
 template <class Vector>
@@ -125,6 +141,16 @@ template <class Dot, int V, int... P>
 constexpr void fill_tiles8(TileFunction* to, std::integer_sequence<int, P...>) {
   ((to[P] = tile8<Dot, P + 1, V>), ...);
 }
+
+template <class Dot, int Rows>
+struct ListedTiles8 {
+  TileFunction of[Rows] = {};
+  constexpr ListedTiles8() { fill(std::make_integer_sequence<int, Rows>{}); }
+  template <int... P>
+  constexpr void fill(std::integer_sequence<int, P...>) {
+    ((of[P] = listed_tile8<Dot, P + 1>), ...);
+  }
+};
 
 template <class Dot, int Rows, int V>
 struct Tiles8 {

@@ -1,5 +1,4 @@
-// AVX2: vpmaddubsw and vpmaddwd where no pair of the weights saturates, 6 x 16 sums in registers; else vpmaddwd of even and
-// odd bytes, 4 x 16 sums.
+// AVX2: vpmaddubsw and vpmaddwd, 12 x 8 sums in registers.
 #include "int8/bytes_avx2.h"
 #include "int8/depthwise_avx2.h"
 #include "int8/dot.h"
@@ -8,7 +7,7 @@
 
 namespace {
 
-constexpr Tiles8<Words<Bytes256>, 4, 1> kWords;
+constexpr ListedTiles8<Pairs<Bytes256>, 12> kListed;
 constexpr Tiles8<Pairs<Bytes256>, 6, 1> kPairs;
 
 }  // namespace
@@ -16,7 +15,7 @@ constexpr Tiles8<Pairs<Bytes256>, 6, 1> kPairs;
 namespace pyq8::int8 {
 constexpr Isa kAvx2 = [] {
   Isa isa = plain_loops("avx2", Bytes256::kLanes);
-  isa.tiles = {{0, 4}, {nullptr, kWords.of}};
+  isa.tiles = {{0, 12}, {nullptr, kListed.of}};
   isa.pairs = {{0, 6}, {nullptr, kPairs.of}};
   isa.depthwise = depthwise_avx2;
   isa.multiply_add = multiply_add<Bytes256>;
