@@ -73,7 +73,15 @@ def test_one_number_is_a_square_and_every_channel(tmp_path: Path) -> None:
         ("mean = [1, 2]", "mean has 2 values for color 'rgb'"),
         ("mean = nan", "must be finite"),
         ("resize = 200\ncrop = 224", "crop (224, 224) does not fit into resize 200"),
-        ("stretch = 3\ncrop = 3", "stretch excludes resize and crop"),
+        ("resize = 3\nstretch = 3", "resize excludes stretch; give one of resize, long_side"),
+        ("stretch = 3\ncrop = 4", "crop (4, 4) does not fit into stretch (3, 3)"),
+        ("letterbox = 8\ncrop = 4", "crop excludes letterbox"),
+        ("max_width = 8", "max_width goes with height; add height"),
+        ("height = 4\nmin_width = 9\nmax_width = 8", "min_width 9 is more than max_width 8"),
+        ("fill = 'stretch'", "fill 'stretch' goes with multiple; add multiple"),
+        ("letterbox = 8\npad_color = 300", "pixels are 0..255"),
+        ("letterbox = 8\npad_color = [1, 2]", "pad_color has 2 values for color 'rgb'"),
+        ("multiple = 0", "multiple is 0; pixels are counted from 1"),
         ("resize = 0", "resize is 0; pixels are counted from 1"),
         ("resize = ", "not valid TOML"),
     ],
@@ -199,4 +207,9 @@ def test_it_prints_well() -> None:
     assert str(PRESETS.get("raw")) == "raw: rgb, pixels as they are"
     assert str(PRESETS.get("caffe")) == (
         "caffe: bgr, short side 256, crop 224x224, (pixel * 1 - [103.939 116.779 123.68]) / [1]"
+    )
+    assert str(PRESETS.get("yolox")) == "yolox: bgr, letterbox 640x640, pad 114 at the end, pixels as they are"
+    assert str(PRESETS.get("paddleocr-rec")) == (
+        "paddleocr-rec: bgr, height 48, width from 320, width up to 3200, pad 127.5 at the end, "
+        "(pixel * 0.00392157 - [0.5]) / [0.5]"
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import faster_coco_eval as coco
 import numpy as np
@@ -13,6 +14,7 @@ from pyq8.detection.detector import Detector
 from pyq8.detection.truth import Objects, Truth
 from pyq8.errors import DataError
 from pyq8.gate.accuracy_demand import estimate
+from pyq8.loaders import Loader, Preprocess
 from pyq8.metrics.average_precision import Map, Map50, MapVoc, MeanAveragePrecision
 from pyq8.metrics.metric import Outputs
 from pyq8.types import Array
@@ -136,6 +138,17 @@ def test_a_stretched_input_gives_the_same() -> None:
     assert measured(Map, list(range(IMAGES)), (50, 300)).value == pytest.approx(
         measured(Map, list(range(IMAGES))).value
     )
+
+
+def test_boxes_go_where_a_letterbox_puts_their_image() -> None:
+    preprocess = Preprocess("p", letterbox=(300, 500))  # of 100 x 100: three times as large, 100 from the left
+    metric = Map(Truth({str(i): one for i, one in enumerate(OBJECTS)}, ""), Detector("boxes", "scores", "labels"))
+    metric.check_data(cast(Loader, SimpleNamespace(preprocess=SimpleNamespace(preprocess=preprocess))))
+    for i, one in enumerate(FOUND):
+        boxes = one.boxes[None] * 3 + [100, 0, 100, 0]
+        outputs = {"boxes": boxes, "scores": one.scores[None], "labels": one.labels[None]}
+        metric.update_all(Outputs(outputs, outputs, [None], [str(i)], (300, 500)))
+    assert metric.value == pytest.approx(measured(Map, list(range(IMAGES))).value)
 
 
 def test_fp32s_own_detections_are_the_truth_without_annotations() -> None:

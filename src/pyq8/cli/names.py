@@ -64,7 +64,10 @@ class ModelPath(click.Path):
 PATH = click.Path(readable=False)
 """Whether it is there and can be read is found out by who opens it."""
 MODEL = ModelPath(readable=False)
-PRESET = Names("imagenet", "inception", "efficientnet-lite", "caffe", "ssd", "raw")
+PRESET = Names(
+    "imagenet", "inception", "efficientnet-lite", "caffe", "ssd", "yolo", "yolox", "retinaface", "paddleocr-det",
+    "paddleocr-rec", "torchvision-segmentation", "raw",
+)  # fmt: skip
 OBSERVER = Names("percentile", "mse", "kl", "minmax")
 FORMAT = Names("qdq", "qoperator", "pyq8")
 TARGET = Names("auto", "vnni", "avx2")

@@ -46,8 +46,8 @@ def give_way(context: click.Context, option: click.Parameter, value: Any) -> Any
 
 
 _DATA = (
-    click.option("--preset", type=names.PRESET, callback=give_way, help="Preprocessing by name: imagenet, inception, "
-                 "efficientnet-lite, caffe, ssd, raw."),
+    click.option("--preset", type=names.PRESET, callback=give_way,
+                 help=f"Preprocessing by name: {', '.join(names.PRESET.names)}."),
     click.option("--preprocess", "preprocess_file", type=names.PATH, callback=give_way, metavar="FILE.toml",
                  help="Preprocessing from a file."),
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use N images."),

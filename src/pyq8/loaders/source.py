@@ -11,7 +11,7 @@ import numpy as np
 from pyq8.errors import DataError, UsageError
 from pyq8.loaders import arrays
 from pyq8.loaders.arrays import ArrayLoader
-from pyq8.loaders.bound import BoundPreprocess, bind
+from pyq8.loaders.bound import BoundPreprocess, bind, check_guess
 from pyq8.loaders.image_folder import list_images
 from pyq8.loaders.image_loader import ImageLoader
 from pyq8.loaders.inputs import InputSpec
@@ -80,7 +80,7 @@ def bind_images(specs: Sequence[InputSpec], preprocess: Preprocess | str | None,
     """The preprocessing fitted to the model's only input.
 
     Raises:
-        DataError: the model has not exactly one input, or it takes no images.
+        DataError: the model has not exactly one input, it takes no images, or nothing says how wide they are.
         UsageError: no preset of that name.
     """
     if isinstance(preprocess, str):
@@ -88,6 +88,8 @@ def bind_images(specs: Sequence[InputSpec], preprocess: Preprocess | str | None,
     if len(specs) != 1:
         inputs = ", ".join(map(str, specs))
         raise DataError(f"{where}: images cannot feed {len(specs)} inputs ({inputs}); give arrays as .npz")
+    if preprocess is None:
+        check_guess(specs[0])
     return bind(preprocess or guess(specs[0]), specs[0])
 
 

@@ -11,7 +11,8 @@ from pyq8.detection.detector import Detector, guess_detector
 from pyq8.detection.matching import FOUND, WRONG, load_evaluator, match
 from pyq8.detection.truth import Objects, Truth
 from pyq8.errors import DataError
-from pyq8.loaders import Loader
+from pyq8.loaders import Loader, Preprocess
+from pyq8.loaders.geometry import place
 from pyq8.metrics.metric import METRICS, Outputs, OutputsMetric
 from pyq8.types import Array
 
@@ -39,6 +40,7 @@ class MeanAveragePrecision(OutputsMetric):
     def __init__(self, truth: Truth | None = None, detector: Detector | None = None) -> None:
         super().__init__()
         self._truth, self._detector = truth, detector
+        self._preprocess: Preprocess | None = None
         self._before: list[Detections] = []
         self._after: list[Detections] = []
         self._objects: list[Objects] = []
@@ -56,7 +58,10 @@ class MeanAveragePrecision(OutputsMetric):
         used = loader.preprocess.preprocess if loader.preprocess is not None else None
         if used is None or used.crop is not None:
             how = "arrays" if used is None else f"images cropped by preprocessing {used.name!r}"
-            raise DataError(f"{self.name}: annotated boxes do not fit {how}; stretch whole images (--preset ssd)")
+            raise DataError(
+                f"{self.name}: annotated boxes do not fit {how}; stretch or letterbox whole images (--preset ssd, yolo)"
+            )
+        self._preprocess = used
         return self._truth.sha256
 
     def update_all(self, outputs: Outputs) -> None:
@@ -130,7 +135,7 @@ class MeanAveragePrecision(OutputsMetric):
         return np.where(there > 0, areas / len(self.thresholds), 0)
 
     def _find_objects(self, name: str, size: tuple[int, int]) -> Objects:
-        """In pixels of the input: a box keeps its overlaps when its image is stretched."""
+        """In pixels of the input: a box keeps its overlaps when its image is scaled."""
         if self._truth is None:
             found = self._before[-1]
             sure = found.take(found.scores >= SURE)
@@ -139,8 +144,9 @@ class MeanAveragePrecision(OutputsMetric):
             raise DataError(f"{self.name}: image {name} is not in annotations.json; add it or remove the image")
         one = self._truth.images[name]
         assert one.size is not None
-        scale = np.array([size[1] / one.size[1], size[0] / one.size[0]] * 2)
-        return Objects(one.boxes * scale, one.labels, one.ignored, None)
+        there = place(one.size[::-1], self._preprocess or Preprocess("whole images", stretch=size))
+        scale = np.array(there.scaled) / one.size[::-1]
+        return Objects(one.boxes * np.tile(scale, 2) + np.tile(there.at, 2), one.labels, one.ignored, None)
 
 
 @METRICS.register("map")

@@ -16,6 +16,7 @@ import numpy as np
 from pyq8.errors import UsageError
 from pyq8.loaders import PRESETS, Preprocess
 from pyq8.loaders.bound import bind
+from pyq8.loaders.preprocess import Color
 from pyq8.model.intake import input_specs
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ class PixelInput:
 
     def strip(self, preprocess: Preprocess | str) -> Preprocess:
         """The geometry of a preprocessing, or of a preset; the pixels are those that the model takes."""
-        gray = self.preprocess.color == "gray"
+        given = PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess
+        color: Color = "gray" if self.preprocess.color == "gray" else self.color
         return replace(
-            PRESETS.get(preprocess) if isinstance(preprocess, str) else preprocess,
-            color="gray" if gray else self.color,
+            given,
+            color=color,
+            pad_color=given.pad_color if color == given.color else given.pad_color[::-1],
             layout=self.layout,
             mean=(0.0,),
             std=(1.0,),
