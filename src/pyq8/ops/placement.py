@@ -203,7 +203,24 @@ def _activation_reason(node: ir.Node) -> str:
 
 def _is_compute(node: ir.Node) -> bool:
     rule = find_rule(node)
-    return rule is not None and rule.weight is not None and rule.check(node) is None
+    return rule is not None and rule.weight is not None and rule.check(node) is None and not _is_expectation(node)
+
+
+def _is_expectation(node: ir.Node) -> bool:
+    """Whether a convolution or product is the mean of a distribution: one output, of a softmax that was moved at most.
+
+    It decodes a box (distribution focal loss) with a handful of weights: no convolution that others are before.
+    """
+    rule = find_rule(node)
+    if rule is None or rule.weight is None:
+        return False
+    weight = node.inputs[rule.weight]
+    if weight is None or weight.shape is None or weight.shape[rule.weight_axis(node)] != 1:
+        return False
+    source = node.inputs[rule.inputs[0] if rule.inputs else 0]
+    while source is not None and (producer := source.producer()) is not None and producer.op_type in MOVING:
+        source = producer.inputs[0]
+    return source is not None and (producer := source.producer()) is not None and producer.op_type == "Softmax"
 
 
 def _is_activation(node: ir.Node, index: int) -> bool:

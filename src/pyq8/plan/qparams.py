@@ -14,6 +14,7 @@ from pyq8.errors import CalibrationError
 from pyq8.ops import Fixed, OpRule, SameAs, find_rule
 from pyq8.ops.placement import Placement
 from pyq8.ops.stored import stored_qparams
+from pyq8.plan.heads import SURE, head_tensors
 from pyq8.plan.paired import paired_qparams
 from pyq8.saturation import node_adds_pairs
 from pyq8.stats import Calibration
@@ -32,7 +33,8 @@ def activation_qparams(
         known: tensor -> range, see `known_ranges`.
     """
     observer = OBSERVERS.get(config.observer)
-    products = _masked(placement, calibration, observer, known)
+    scores, decided = head_tensors(placement)
+    whole = _masked(placement, calibration, observer, known) | decided
     by_root: dict[str, QParams] = {}
     chosen: dict[str, QParams] = {}
 
@@ -44,8 +46,8 @@ def activation_qparams(
             if producer is not None and placement.is_stored(root):
                 by_root[root_name] = stored_qparams(producer)
             else:
-                chooser = OBSERVERS.get("minmax") if root in products else observer
-                by_root[root_name] = affine.choose_qparams(*_range(root, calibration, chooser, known), UINT8)
+                low, high = _range(root, calibration, OBSERVERS.get("minmax") if root in whole else observer, known)
+                by_root[root_name] = affine.choose_qparams(low, max(high, SURE if root in scores else high), UINT8)
         chosen[name] = by_root[root_name]
 
     for value in quantized_tensors(placement):
