@@ -35,7 +35,7 @@ from pyq8.runtime.unsaturated import find_inexact
 from pyq8.types import INT8, PAIRED, Config, Feeds, QType
 from pyq8.verify.accuracy import AccuracyReport, check_same_interface, measure, plain_row
 from pyq8.verify.halves import compare_halves
-from pyq8.verify.judged import OF_BOXES, picks_boxes
+from pyq8.verify.judged import OF_BOXES, finds_boxes
 from pyq8.verify.kernels import KernelReport, find_kernels
 from pyq8.verify.report import Report, make_report
 
@@ -193,12 +193,12 @@ def check(
     fp32, int8 = load(reference), load(candidate, quantized=True)
     fp32, preprocess = same_input(fp32, int8, preprocess)
     check_same_interface(fp32, int8)
-    if asked is None and picks_boxes(fp32):
+    images = Images(data, preprocess or remembered_preprocess(int8), samples, split, seed, skip_bad)
+    loader = images.open(input_specs(fp32))
+    if asked is None and finds_boxes(fp32, loader):
         name, against_fp32 = OF_BOXES
         asked = find_metric(name, data, against_fp32, detector)
         check_limits(asked, limits, before is not None)
-    images = Images(data, preprocess or remembered_preprocess(int8), samples, split, seed, skip_bad)
-    loader = images.open(input_specs(fp32))
     require_right_kernels()
     digest = BatchDigest(asked.check_data(loader) if isinstance(asked, MeanAveragePrecision) else "")
     watched = step(progress, "check", loader.total)

@@ -48,6 +48,17 @@ g (float[N, 3, 32, 32] x) => (float[2, 4] boxes, float[2] scores, int64[2] label
     labels = Gather (which, order)
 }
 """
+YOLO = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[1, 3, 32, 32] x) => (float[1, 6, 21] output0) {
+    c = Conv (x, w)
+    p = GlobalAveragePool (c)
+    s = Sigmoid (p)
+    column = Reshape (s, shape)
+    scores = Pad (column, pads)
+    output0 = Concat <axis = 1> (boxes, scores)
+}
+"""
 BOXES = np.array([[2, 2, 14, 14], [16, 16, 30, 30]], np.float32)
 BRIGHT, DARK = (np.array([[k] * 3, [-k] * 3], np.float32)[:, :, None, None] / 60 for k in (1, -1))
 
@@ -203,6 +214,20 @@ def test_boxes_in_another_order_pass_where_nothing_was_asked_for(tmp_path: Path,
     assert code == 0 and "judged by --metric map50 --truth fp32" in text and "sqnr" not in text
     code, _, error = run("check", *given, "--min", "15")
     assert code == 2 and "--min does not fit map50" in error
+
+
+def test_a_yolo_that_finds_something_else_fails_where_nothing_was_asked_for(tmp_path: Path, data: Path) -> None:
+    (tmp_path / "p.toml").write_text(STRETCH)
+    more = {"shape": np.array([1, 2, 1]), "pads": np.array([0, 0, 0, 0, 0, 20])}
+    more["boxes"] = np.tile(np.array([16, 16, 20, 20], np.float32)[:, None], (1, 1, 21))
+    models = [write(tmp_path / f"{k}.onnx", YOLO, BRIGHT * np.float32(k), **more) for k in (1, -1)]
+    given = [*models, "--data", str(data), "--preprocess", str(tmp_path / "p.toml")]
+
+    assert run("check", *given, "--metric", "sqnr")[0] == 0  # coordinates drown the scores
+    code, text, _ = run("check", *given)
+
+    assert code == 1 and "judged by --metric map50 --truth fp32" in text
+    assert run("check", models[0], *given[:1], *given[2:])[0] == 0
 
 
 def test_quantize_judges_no_boxes_by_sqnr(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

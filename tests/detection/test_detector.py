@@ -22,7 +22,7 @@ def test_tensorflows_outputs_are_normalized_from_the_top_and_counted() -> None:
         "detection_scores:0": np.array([0.3, 0.9, 0.8]),
         "detection_classes:0": np.array([1.0, 2.0, 3.0]),
     }
-    found = guess_detector(outputs).read(outputs, SIZE)
+    found = guess_detector(outputs, SIZE).read(outputs, SIZE)
     assert found.boxes.tolist() == [[0, 0, 200, 100], [40, 10, 80, 50]]
     assert found.labels.tolist() == [2, 1]
 
@@ -31,7 +31,7 @@ def test_tensorflows_outputs_are_normalized_from_the_top_and_counted() -> None:
 def test_torchvisions_outputs_are_pixels(count: int) -> None:
     box = np.tile([1.0, 2, 3, 4], (count, 1))
     outputs = {"boxes": box[0] if count == 1 else box, "labels": np.full(count, 7), "scores": np.full(count, 0.5)}
-    found = guess_detector(outputs).read(outputs, SIZE)
+    found = guess_detector(outputs, SIZE).read(outputs, SIZE)
     assert len(found) == count and found.boxes.tolist() == box.tolist()
 
 
@@ -41,7 +41,7 @@ def test_what_is_not_finite_is_not_found() -> None:
         "labels": np.ones(2),
         "scores": np.array([1, np.nan]),
     }
-    assert len(guess_detector(outputs).read(outputs, SIZE)) == 0
+    assert len(guess_detector(outputs, SIZE).read(outputs, SIZE)) == 0
 
 
 def test_raw_heads_are_decoded_by_a_file(tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_raw_heads_are_decoded_by_a_file(tmp_path: Path) -> None:
 
 def test_raw_heads_without_a_file_say_so() -> None:
     with pytest.raises(DataError, match=r"raw heads in the outputs .* --detector"):
-        guess_detector({"boxes": np.zeros((10, 4)), "scores": np.zeros((10, 3))})
+        guess_detector({"boxes": np.zeros((10, 4)), "scores": np.zeros((10, 3))}, SIZE)
     with pytest.raises(DataError, match="no boxes in the outputs"):
-        guess_detector({"logits": np.zeros(10)})
+        guess_detector({"logits": np.zeros(10)}, SIZE)
 
 
 def test_priors_that_do_not_fit_and_outputs_that_are_not_there() -> None:

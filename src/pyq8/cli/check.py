@@ -175,7 +175,7 @@ def say_usual(asked: str | None, verdict: Verdict) -> None:
     from pyq8.verify.judged import OF_BOXES
 
     if asked is None and verdict.record["metric"] == OF_BOXES[0]:
-        say("judged by --metric map50 --truth fp32: SQNR of boxes behind NMS compares boxes in another order")
+        say("judged by --metric map50 --truth fp32: SQNR compares boxes in another order, and coordinates drown scores")
 
 
 def show(verdict: Verdict) -> None:

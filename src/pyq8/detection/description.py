@@ -33,6 +33,8 @@ def read_detector(path: str | Path) -> Detector:
             )
         if key != "priors" and not _fits(value, str(known[key].type)):
             raise DataError(f"{path}: {key} is {value!r}; it must be {known[key].type}")
+    if "head" in data and "boxes" in data:
+        data.setdefault("scores", data["boxes"])
     missing = [key for key in ("boxes", "scores") if key not in data]
     if missing:
         raise DataError(f"{path}: {missing[0]} is missing; give the name of an output")

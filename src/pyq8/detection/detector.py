@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pyq8.detection.boxes import FORMS, Detections, suppress, to_corners
+from pyq8.detection.heads import HEADS, guess_head, split_head
 from pyq8.detection.priors import decode
 from pyq8.errors import DataError
 from pyq8.types import Array
@@ -33,6 +34,8 @@ class Detector:
         nms_iou: raw boxes that overlap a better one of their label by more are dropped; 1 keeps all.
         max_detections: of an image.
         variances: of SSD's offsets.
+        head: boxes and scores are one output of the YOLO family, see `pyq8.detection.heads`: v8, v5, yolox, end2end;
+            "" for none. `form`, `activation` and `background` are then the head's.
         priors: (A, 4) center x, center y, width, height, 0..1; None where boxes are boxes.
 
     Raises:
@@ -52,11 +55,13 @@ class Detector:
     nms_iou: float = 0.45
     max_detections: int = 100
     variances: tuple[float, ...] = (0.1, 0.1, 0.2, 0.2)
+    head: str = ""
     priors: Array | None = None
 
     def __post_init__(self) -> None:
-        for key, value, known in (("form", self.form, FORMS), ("activation", self.activation, ACTIVATIONS)):
-            if value not in known:
+        named = (("form", self.form, FORMS), ("activation", self.activation, ACTIVATIONS), ("head", self.head, HEADS))
+        for key, value, known in named:
+            if value not in known and (key != "head" or value):
                 raise DataError(f"{key} {value!r}: known are {', '.join(known)}")
         if len(self.variances) != 4:
             raise DataError(f"variances has {len(self.variances)} values; give 4")
@@ -71,6 +76,8 @@ class Detector:
         Raises:
             DataError: an output is missing, or its shape is not what the description says.
         """
+        if self.head:
+            return self._read_head(self._output(outputs, self.boxes), size)
         boxes, scores = self._output(outputs, self.boxes).reshape(-1, 4), self._output(outputs, self.scores)
         if self.labels:
             labels, scores = self._output(outputs, self.labels).reshape(-1), scores.reshape(-1)
@@ -89,6 +96,24 @@ class Detector:
         if self.labels:
             return objects.best(self.max_detections)
         return suppress(objects, self.nms_iou, self.max_detections)
+
+    def _read_head(self, rows: Array, size: tuple[int, int]) -> Detections:
+        try:
+            parts = split_head(self.head, rows, size)
+        except ValueError as error:
+            raise DataError(f"output {self.boxes!r} has {error}; correct the detector's TOML") from None
+        ended = self.head == "end2end"
+        plain = replace(
+            self,
+            head="",
+            boxes="boxes",
+            scores="scores",
+            labels="labels" if ended else "",
+            form="xyxy" if ended else "cxcywh",
+            activation="none",
+            background=-1,
+        )
+        return plain.read(parts, size)
 
     def _raw(self, boxes: Array, scores: Array) -> tuple[Array, Array, Array]:
         """One row a box and class that is likely enough; at most 400 of a class, as SSD takes."""
@@ -118,16 +143,17 @@ class Detector:
         return outputs[name].astype(np.float64)
 
 
-def guess_detector(outputs: Mapping[str, Array]) -> Detector:
-    """Read names and shapes: TensorFlow's four outputs, or torchvision's boxes, labels and scores.
+def guess_detector(outputs: Mapping[str, Array], size: tuple[int, int]) -> Detector:
+    """Read names, shapes and values: TensorFlow's four outputs, torchvision's boxes, labels and scores, or YOLO's one.
 
     Args:
         outputs: output name -> array of one image.
+        size: (height, width) of the input, pixels.
 
     Raises:
         DataError: raw heads, or no detector.
     """
-    found = name_detector(outputs)
+    found = name_detector(outputs) or head_detector(outputs, size)
     if found is not None:
         return found
     shapes = ", ".join(f"{name!r} {list(array.shape)}" for name, array in outputs.items())
@@ -155,3 +181,12 @@ def name_detector(outputs: Iterable[str]) -> Detector | None:
         form="yxyx" if tensorflow else "xyxy",
         normalized=tensorflow,
     )
+
+
+def head_detector(outputs: Mapping[str, Array], size: tuple[int, int]) -> Detector | None:
+    """The head of the YOLO family that the only output is; None where it is none."""
+    if len(outputs) != 1:
+        return None
+    ((name, rows),) = outputs.items()
+    head = guess_head(rows, size)
+    return Detector(name, name, head=head, nms_iou=0.65) if head else None

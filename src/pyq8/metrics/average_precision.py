@@ -74,7 +74,7 @@ class MeanAveragePrecision(OutputsMetric):
             raise DataError(f"{self.name}: the model takes no image of 3 channels; judge by --metric sqnr")
         for i, name in enumerate(outputs.names):
             refs = {key: array[i] for key, array in outputs.reference.items()}
-            self._detector = self._detector or guess_detector(refs)
+            self._detector = self._detector or guess_detector(refs, outputs.size)
             self._before.append(self._detector.read(refs, outputs.size))
             outs = {key: array[i] for key, array in outputs.candidate.items()}
             self._after.append(self._detector.read(outs, outputs.size))

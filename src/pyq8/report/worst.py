@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyq8.detection.boxes import Detections
-from pyq8.detection.detector import Detector, name_detector
+from pyq8.detection.detector import Detector, head_detector, name_detector
 from pyq8.loaders import BoundPreprocess
 from pyq8.metrics.metric import Outputs, is_real
 from pyq8.report.boxes import Objects, compare_objects
@@ -106,7 +106,8 @@ class Watcher:
         self, refs: dict[str, Array], outs: dict[str, Array], size: tuple[int, int] | None, name: str, label: int | None
     ) -> Case:
         if not self._guessed:
-            self._detector, self._guessed = name_detector(refs), True
+            found = name_detector(refs) or (head_detector(refs, size) if size is not None else None)
+            self._detector, self._guessed = found, True
         if self._detector is not None and size is not None:
             self._kind = "boxes"
             objects = compare_objects(self._read(refs, size), self._read(outs, size))

@@ -39,7 +39,7 @@ from pyq8.tuning.result import Tuning
 from pyq8.tuning.state import State, load_state
 from pyq8.tuning.tape import Tape
 from pyq8.types import Config
-from pyq8.verify.judged import OF_BOXES, picks_boxes
+from pyq8.verify.judged import OF_BOXES, finds_boxes
 
 TIMED = 6
 """Models of the front that are timed at most."""
@@ -144,7 +144,7 @@ def tune(
         clock=Clock(),
         executor=executor,
     )
-    if metric is None and picks_boxes(base.original):
+    if metric is None and finds_boxes(base.original, base.loader):
         metric, truth = OF_BOXES
         asked = make_metric()
     if preprocess is None and base.loader.preprocess is not None:

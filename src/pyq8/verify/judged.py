@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pyq8.detection.detector import name_detector
+from pyq8.detection.detector import head_detector, name_detector
+from pyq8.loaders import Loader
 from pyq8.model.intake import intake, single
+from pyq8.runtime.sessions import model_session, run
 from pyq8.types import Array, Feeds, Plan
+from pyq8.verify.accuracy import image_size
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -23,6 +26,23 @@ OF_BOXES = ("map50", "fp32")
 def picks_boxes(model: ir.Model) -> bool:
     """Whether it is a detector with NMS, or the like, in the graph: SQNR would compare its boxes in another order."""
     return _picks(model.graph) and name_detector(v.name or "" for v in model.graph.outputs) is not None
+
+
+def finds_boxes(model: ir.Model, loader: Loader) -> bool:
+    """Whether it is such a detector, or one whose only output is a head of the YOLO family on the first image.
+
+    In a head coordinates of hundreds of pixels drown the scores, which SQNR would not notice.
+    """
+    outputs = model.graph.outputs
+    if picks_boxes(model):
+        return True
+    if loader.preprocess is None or len(outputs) != 1 or (outputs[0].shape is not None and len(outputs[0].shape) != 3):
+        return False
+    for feeds, _ in single((batch.feeds for batch in loader), intake(model)):
+        size = image_size(feeds)
+        (found,) = run(model_session(model), [outputs[0].name or ""], feeds)
+        return size is not None and head_detector({"": found[0]}, size) is not None
+    return False
 
 
 def judged_model(prepared: ir.Model, plan: Plan) -> ir.Model:
