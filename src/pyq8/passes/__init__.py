@@ -45,6 +45,7 @@ def prepare(model: ir.Model) -> Prepared:
         hard_sigmoid_to_conv,
         matmul_to_gemm,
         move_stride,
+        name_hard_swish,
         pad_depthwise_channels,
         pad_input_channels,
         pad_output_channels,
@@ -61,6 +62,7 @@ def prepare(model: ir.Model) -> Prepared:
         remove_identity,  # early: a weight behind an Identity is a constant only without it
         fold_constants,  # before all that asks "is it constant?"
         write_axes,
+        name_hard_swish,  # before its constants are folded into convolutions
         fuse_pad,
         fold_pixels,  # behind fuse_pad: outside the image a pixel is 0 after normalization, not before
         matmul_to_gemm,  # before BatchNorm, which folds into a Gemm
