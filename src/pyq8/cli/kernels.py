@@ -80,7 +80,7 @@ def _show_tiles() -> None:
     say(f"{cpu.describe()}; one core")
     say(f"{'set':10}{'weights':>12}{'tile':>10}{'G-op/s':>9}{'peak':>6}{'FP32':>7}")
     for tile in tiles:
-        weights, fp32 = "safe pairs" if tile.pairs else "any", f"{tile.fp32:7.2f}" if tile.fp32 else f"{'-':>7}"
+        weights, fp32 = "safe pairs" if tile.safe else "any", f"{tile.fp32:7.2f}" if tile.fp32 else f"{'-':>7}"
         size = f"{tile.rows} x {tile.outputs}"
         say(f"{tile.isa:10}{weights:>12}{size:>10}{tile.gops:9.0f}{tile.gops / peak:6.0%}{fp32}")
 

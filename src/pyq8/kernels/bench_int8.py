@@ -21,14 +21,15 @@ class TileRate:
 
     Args:
         isa: its instruction set.
-        pairs: it is for weights of which no pair of products saturates in INT16.
+        safe: with weights of which no pair of products saturates in INT16, taken two steps at a time; else with those of
+            which each does, or where that is all the same.
         rows, outputs: pixels and output channels that it computes at a time.
         gops: 10^9 operations a second, a product being two.
         fp32: that over the rate of the instruction set's fused multiply-adds; None where there are none.
     """
 
     isa: str
-    pairs: bool
+    safe: bool
     rows: int
     outputs: int
     gops: float
@@ -40,17 +41,17 @@ def time_tiles() -> Iterator[TileRate]:
     loaded = compiled()
     rows = ctypes.c_int()
     for index, isa in enumerate(library.names()):
-        for pairs in (True, False):
+        for safe in (True, False):
             for blocks in range(1, MOST_BLOCKS + 1):
-                if not loaded.pyq8_int8_tile(index, pairs, blocks, 1, ctypes.byref(rows)):
+                if not loaded.pyq8_int8_tile(index, safe, blocks, 1, ctypes.byref(rows)):
                     continue
                 best = real = 0.0
                 for _ in range(ROUNDS):
                     start = time.perf_counter()
-                    done = loaded.pyq8_int8_tile(index, pairs, blocks, REPEATS, ctypes.byref(rows))
+                    done = loaded.pyq8_int8_tile(index, safe, blocks, REPEATS, ctypes.byref(rows))
                     middle = time.perf_counter()
                     flops = loaded.pyq8_multiply_add(index, 100 * REPEATS)
                     end = time.perf_counter()
                     best, real = max(best, done / (middle - start)), max(real, flops / (end - middle))
                 fp32 = best / real if real else None
-                yield TileRate(isa, pairs, rows.value, OUTPUTS * blocks, best / 1e9, fp32)
+                yield TileRate(isa, safe, rows.value, OUTPUTS * blocks, best / 1e9, fp32)

@@ -22,6 +22,7 @@ struct Avx2 {
   }
   static PYQ8_INLINE Sum load_sum(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
   static PYQ8_INLINE Sum add_sums(Sum a, Sum b) { return _mm256_add_epi32(a, b); }
+  static PYQ8_INLINE Sum add_words(Sum a, Sum b) { return _mm256_add_epi16(a, b); }
   // Sums of two neighbouring products of INT16; of uint8 and int8, in INT16, where they saturate.
   static PYQ8_INLINE Sum dot_words(Sum a, Sum b) { return _mm256_madd_epi16(a, b); }
   static PYQ8_INLINE Sum dot_bytes(Sum x, Sum w) { return _mm256_maddubs_epi16(x, w); }

@@ -34,16 +34,17 @@ PYQ8_API const char* pyq8_region_create(const char* isa, const int64_t* tensors,
   }
 }
 
-// Runs the largest tile of so many blocks `repeats` times on operands in the first cache, the one for safe pairs or the one for
-// any weights, of which here each pair saturates; the operations, 0 where there is no such tile. `rows`: of the tile.
-PYQ8_API int64_t pyq8_int8_tile(int index, int pairs, int blocks, int64_t repeats, int* rows) {
+// Runs the largest tile of so many blocks `repeats` times on operands in the first cache; the operations, 0 where there is no
+// such tile. `safe`: with weights of which steps are taken two by two where tiles take them so, else of which each is flipped.
+// `rows`: of the tile.
+PYQ8_API int64_t pyq8_int8_tile(int index, int safe, int blocks, int64_t repeats, int* rows) {
   constexpr int64_t kSteps = 64;
   const Isa& isa = *find_isa(pyq8::isas()[size_t(index)]);
-  const Tiles& tiles = pairs ? isa.pairs : isa.tiles;
-  *rows = blocks >= 1 && blocks <= kMostBlocks ? tiles.rows[blocks] : 0;
+  const Tiles& tiles = isa.tiles;
+  *rows = blocks >= 1 && blocks <= kMostBlocks && (isa.listed || !safe) ? tiles.rows[blocks] : 0;
   if (!*rows) return 0;
   const std::vector<uint8_t> x(size_t(*rows * kSteps * kGroup + kSlack), 1);
-  const std::vector<int8_t> w(size_t(blocks * kSteps * kGroup * kOutputs + kSlack), pairs ? 1 : 127);
+  const std::vector<int8_t> w(size_t(blocks * kSteps * kGroup * kOutputs + kSlack), safe ? 1 : 127);
   const std::vector<int32_t> bias(size_t(blocks * kOutputs));
   const std::vector<float> scale(size_t(blocks * kOutputs));
   std::vector<uint8_t> y(size_t(*rows * blocks * kOutputs + kSlack));
@@ -51,8 +52,8 @@ PYQ8_API int64_t pyq8_int8_tile(int index, int pairs, int blocks, int64_t repeat
   Tile t{};
   t.x = x.data(), t.row = kSteps * kGroup, t.offsets = &offset, t.taps = 1, t.steps = kSteps;
   for (int i = 0; i < blocks; ++i) t.w[i] = w.data() + i * kSteps * kGroup * kOutputs;
-  const Paired listed = pair_block(w.data(), bias.data(), {false, 1, kSteps}, isa.lanes);
-  t.listed = listed.listed.data();
+  const ListedBlock listed = list_block(w.data(), bias.data(), {false, 1, kSteps}, isa.lanes);
+  t.listed = listed.vectors.data();
   t.bias = bias.data(), t.scale = scale.data(), t.y = y.data(), t.y_row = t.width = blocks * kOutputs;
   for (int64_t i = 0; i < repeats; ++i) tiles.of[blocks][*rows - 1](t);
   return repeats * 2 * *rows * blocks * kOutputs * kSteps * kGroup;

@@ -40,7 +40,7 @@ int choose_blocks(const Tiles& tiles, int64_t all, int64_t row) {
 
 class Convolution : public Work {
  public:
-  Convolution(const Run& run, const Layer& l) : isa_(run.isa), paired_(run.paired_of(l)), groups_(l.groups) {
+  Convolution(const Run& run, const Layer& l) : isa_(run.isa), listed_(run.listed_of(l)), groups_(l.groups) {
     const Spec& spec = run.spec;
     const Place& x = run.place(l.x);
     const bool real = l.mode == kToFloat;
@@ -72,7 +72,7 @@ class Convolution : public Work {
     block_bytes_ = taps.count * taps.steps * kGroup * kOutputs;
     weight_bytes = groups_ * blocks_ * block_bytes_;
     row_products = weight_bytes * cols_;
-    wide_ = choose_blocks(tiles_of(0, groups_ * blocks_), blocks_,
+    wide_ = choose_blocks(isa_.tiles, blocks_,
                           joined         ? images * height * cols_
                           : rows_joined_ ? height * cols_
                                          : cols_);
@@ -108,13 +108,13 @@ class Convolution : public Work {
       const int64_t group = band / bands, block = band % bands * wide_,
                     count = std::min<int64_t>(wide_, blocks_ - block);
       const int64_t lane = group * blocks_ + block, output = group * of_group_ + block * kOutputs;
-      const Tiles& tiles = tiles_of(lane, count);
+      const Tiles& tiles = isa_.tiles;
       Tile t = same_;
       for (int64_t i = 0; i < count; ++i) t.w[i] = weights_ + (lane + i) * block_bytes_;
       t.bias += lane * kOutputs;
-      if (&tiles != &isa_.pairs && !paired_.empty()) {  // one block
-        const Paired& paired = paired_[size_t(lane)];
-        t.listed = paired.listed.data(), t.bias = paired.bias.data();
+      if (isa_.listed) {  // one block
+        t.listed = listed_[size_t(lane)].vectors.data();
+        t.bias = listed_[size_t(lane)].bias.data();
       }
       t.scale += lane * kOutputs;
       t.width = int(std::min(count * kOutputs, of_group_ - block * kOutputs));
@@ -143,15 +143,8 @@ class Convolution : public Work {
     int64_t at(int64_t i, int64_t j, int64_t k) const { return i * image + j * row + k * pixel; }
   };
 
-  // For `count` blocks from the first on.
-  const Tiles& tiles_of(int64_t first, int64_t count) const {
-    const auto is_safe = [](const Paired& p) { return p.listed.empty(); };
-    const auto begin = paired_.begin() + (paired_.empty() ? 0 : first);
-    return !paired_.empty() && std::all_of(begin, begin + count, is_safe) ? isa_.pairs : isa_.tiles;
-  }
-
   const Isa& isa_;
-  const std::vector<Paired>& paired_;  // block by block, or empty
+  const std::vector<ListedBlock>& listed_;  // block by block, or empty
   const int64_t groups_;
   int64_t of_group_, in_group_, cols_, blocks_, block_bytes_;
   const int8_t* weights_;

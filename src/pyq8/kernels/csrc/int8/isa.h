@@ -26,14 +26,14 @@ struct Requantized {
   float zero, scale, divisor;
 };
 
-// The steps of one vector of outputs where pairs of products are added in INT16: first those of which none saturates, then
-// those whose weights are magnitudes, each followed by what the codes of x are flipped with (dot.h).
+// The steps of one vector of outputs where products are added in INT16, in the order in which they are taken: see listed.h.
 struct Listed {
   struct Step {
     int32_t tap, bytes;  // into the tap
   };
-  const Step *steps, *unsafe, *end;
+  const Step* steps;
   const int8_t* w;
+  int64_t doubles, singles, flipped_doubles, flipped_singles;  // doubles are two steps each
 };
 
 // sums[p][k] = bias[k] + sum over taps and steps of x[p] * w[k]; y = the sums, requantized.
@@ -44,7 +44,7 @@ struct Tile {
   int64_t taps;
   int64_t steps;  // of a tap, kGroup bytes each
   const int8_t* w[kMostBlocks];
-  const Listed* listed;  // [vectors of a block], where the instruction set's tiles want it in place of w
+  const Listed* listed;  // [vectors of a block], in place of w where tiles want it
   const int32_t* bias;   // [blocks * kOutputs]
   const float* scale;    // [blocks * kOutputs]
   const uint8_t* other;  // of pixel 0: what is added to the requantized sums, or null
@@ -106,9 +106,8 @@ struct Isa {
   const char* name;
   int lanes;                                 // outputs of a vector
   int64_t (*multiply_add)(int64_t repeats);  // FP32 operations of fused multiply-adds in registers, for their rate
-  Tiles tiles;                               // for any weights: where there are `pairs`, listed
-  Tiles
-      pairs;  // faster ones for weights of which no pair of products saturates in INT16; empty where `tiles` are as fast
+  Tiles tiles;
+  bool listed;  // tiles take steps as they are listed
   void (*depthwise)(const Depthwise&);
   PoolFunction maximum;
   void (*average)(const uint8_t* const* taps, int64_t n, int64_t channels, const Average& how, uint8_t* y);

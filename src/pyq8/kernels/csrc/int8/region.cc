@@ -145,7 +145,7 @@ std::vector<int64_t> Region::products(const std::vector<Input>& inputs) {
 void Region::run_images(const std::vector<Input>& inputs, const std::vector<void*>& outputs, Buffer& buffer,
                         const Threads& threads, int64_t* nanoseconds) {
   const std::shared_ptr<const Plan> plan = this->plan(inputs);
-  const Run run{isa_, spec_, paired_, *plan, buffer.of<uint8_t>(plan->bytes + 4096), inputs, outputs};
+  const Run run{isa_, spec_, listed_, *plan, buffer.of<uint8_t>(plan->bytes + 4096), inputs, outputs};
   for (const Plan::Chain& chain : plan->chains) {
     const auto begin = std::chrono::steady_clock::now();
     for (const int64_t tensor : chain.fill) fill_border(run, tensor);

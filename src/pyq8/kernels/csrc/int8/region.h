@@ -7,8 +7,8 @@
 
 #include "int8/division.h"
 #include "int8/isa.h"
+#include "int8/listed.h"
 #include "int8/memory.h"
-#include "int8/pairs.h"
 #include "int8/plan.h"
 
 namespace pyq8::int8 {
@@ -29,7 +29,7 @@ using Allocate = std::function<void*(int64_t output, const Shape& shape)>;
 
 class Region {
  public:
-  Region(const Isa& isa, Spec spec) : isa_(isa), spec_(std::move(spec)), paired_(pair(isa_, spec_)) {}
+  Region(const Isa& isa, Spec spec) : isa_(isa), spec_(std::move(spec)), listed_(list(isa_, spec_)) {}
   ~Region() { memory_->shrink(); }
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
@@ -51,7 +51,7 @@ class Region {
 
   const Isa& isa_;
   const Spec spec_;
-  const PairedLayers paired_;
+  const ListedLayers listed_;
   std::mutex mutex_;
   std::vector<std::pair<std::vector<Shape>, std::shared_ptr<const Plan>>> plans_;  // the latest shapes
   const std::shared_ptr<Memory> memory_ = Memory::shared();
@@ -61,13 +61,15 @@ class Region {
 struct Run {
   const Isa& isa;
   const Spec& spec;
-  const PairedLayers& paired;
+  const ListedLayers& listed;
   const Plan& plan;
   uint8_t* memory;
   const std::vector<Input>& inputs;
   const std::vector<void*>& outputs;
 
-  const std::vector<Paired>& paired_of(const Layer& layer) const { return paired[size_t(&layer - spec.layers.data())]; }
+  const std::vector<ListedBlock>& listed_of(const Layer& layer) const {
+    return listed[size_t(&layer - spec.layers.data())];
+  }
   const Place& place(int64_t tensor) const { return plan.places[size_t(root_of(spec, tensor))]; }
   // Where pixel (0, 0) of image 0 is.
   uint8_t* pixels(int64_t tensor) const {

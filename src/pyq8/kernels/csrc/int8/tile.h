@@ -36,9 +36,31 @@ PYQ8_INLINE void requantize(typename Dot::Real (&values)[A], const pyq8::int8::R
   }
 }
 
+// Whole blocks become bytes, mostly: nothing is asked again from row to row. Locals, because bytes may be stored anywhere.
+template <bool kOther, class Dot, int P, int A>
+PYQ8_INLINE void store_whole(const Tile& t, const typename Dot::Sum (&sums)[P][A]) {
+  const float* const scale = t.scale;
+  const pyq8::int8::Sum sum = t.sum;
+  const uint8_t* other = t.other;
+  uint8_t* y = t.y;
+  const int64_t y_row = t.y_row, other_row = t.other_row;
+  const int zero = kOther ? 0 : t.zero;
+  PYQ8_UNROLL
+  for (int p = 0; p < P; ++p) {
+    typename Dot::Real values[A];
+    PYQ8_UNROLL
+    for (int v = 0; v < A; ++v) values[v] = Dot::mul(Dot::real(sums[p][v]), Dot::load(scale + v * Dot::kLanes));
+    if constexpr (kOther) add_other<Dot, A>(values, sum, other + p * other_row);
+    Dot::template store_bytes<A>(values, zero, y + p * y_row, A * Dot::kLanes);
+  }
+}
+
 // Dot: kLanes outputs a vector, 16 / kLanes vectors a block.
 template <class Dot, int P, int A>
 PYQ8_INLINE void finish(const Tile& t, const typename Dot::Sum (&sums)[P][A]) {
+  if (t.y && !t.then.wanted && t.width >= A * Dot::kLanes) {
+    return t.other ? store_whole<true, Dot>(t, sums) : store_whole<false, Dot>(t, sums);
+  }
   PYQ8_UNROLL
   for (int p = 0; p < P; ++p) {
     typename Dot::Real values[A];
@@ -92,22 +114,32 @@ void tile8(const Tile& t) {
 // Of one block whose steps are listed, a vector of its outputs after the other.
 template <class Dot, int P>
 void listed_tile8(const Tile& t) {
-  constexpr int A = pyq8::int8::kOutputs / Dot::kLanes, kBytes = pyq8::int8::kGroup * Dot::kLanes;
+  using Safe = typename Dot::Safe;
+  using Flipped = typename Dot::Flipped;
+  constexpr int A = pyq8::int8::kOutputs / Dot::kLanes;
+  constexpr std::make_integer_sequence<int, P> kPixels;
   const Rows<P> rows(t.row);
   typename Dot::Sum sums[P][A];
   PYQ8_UNROLL
   for (int v = 0; v < A; ++v) {
-    const pyq8::int8::Listed& listed = t.listed[v];
     typename Dot::Sum some[P];
     PYQ8_UNROLL
     for (int p = 0; p < P; ++p) some[p] = Dot::load_sum(t.bias + v * Dot::kLanes);
+    const pyq8::int8::Listed& listed = t.listed[v];
     const pyq8::int8::Listed::Step* step = listed.steps;
     const int8_t* w = listed.w;
-    for (; step < listed.unsafe; ++step, w += kBytes) {
-      Dot::template safe_step<P>(some, t.x + t.offsets[step->tap] + step->bytes, rows, w);
+    const auto pixel = [&](int i) { return t.x + t.offsets[step[i].tap] + step[i].bytes; };
+    for (int64_t n = listed.doubles; n > 0; --n, step += 2, w += 2 * Safe::kWeights) {
+      Dot::template twice<Safe>(some, pixel(0), pixel(1), rows, w, kPixels);
     }
-    for (; step < listed.end; ++step, w += 2 * kBytes) {
-      Dot::template flipped_step<P>(some, t.x + t.offsets[step->tap] + step->bytes, rows, w);
+    for (int64_t n = listed.singles; n > 0; --n, ++step, w += Safe::kWeights) {
+      Dot::template single<Safe>(some, pixel(0), rows, w, kPixels);
+    }
+    for (int64_t n = listed.flipped_doubles; n > 0; --n, step += 2, w += 2 * Flipped::kWeights) {
+      Dot::template twice<Flipped>(some, pixel(0), pixel(1), rows, w, kPixels);
+    }
+    for (int64_t n = listed.flipped_singles; n > 0; --n, ++step, w += Flipped::kWeights) {
+      Dot::template single<Flipped>(some, pixel(0), rows, w, kPixels);
     }
     PYQ8_UNROLL
     for (int p = 0; p < P; ++p) sums[p][v] = some[p];

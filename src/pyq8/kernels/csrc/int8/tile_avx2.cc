@@ -1,4 +1,4 @@
-// AVX2: vpmaddubsw and vpmaddwd, 12 x 8 sums in registers.
+// AVX2: vpmaddubsw and vpmaddwd, 11 x 8 sums in registers.
 #include "int8/bytes_avx2.h"
 #include "int8/depthwise_avx2.h"
 #include "int8/dot.h"
@@ -7,16 +7,16 @@
 
 namespace {
 
-constexpr ListedTiles8<Pairs<Bytes256>, 12> kListed;
-constexpr Tiles8<Pairs<Bytes256>, 6, 1> kPairs;
+constexpr int kRows = 11;
+constexpr ListedTiles8<Pairs<Bytes256>, kRows> kTiles;
 
 }  // namespace
 
 namespace pyq8::int8 {
 constexpr Isa kAvx2 = [] {
   Isa isa = plain_loops("avx2", Bytes256::kLanes);
-  isa.tiles = {{0, 12}, {nullptr, kListed.of}};
-  isa.pairs = {{0, 6}, {nullptr, kPairs.of}};
+  isa.tiles = {{0, kRows}, {nullptr, kTiles.of}};
+  isa.listed = true;
   isa.depthwise = depthwise_avx2;
   isa.multiply_add = multiply_add<Bytes256>;
   return isa;
