@@ -65,7 +65,8 @@ struct Depthwise {
   const int64_t* offsets;  // [taps]
   int64_t taps;
   int64_t channels;
-  const int8_t* w;  // [taps][channels]
+  const int8_t* w;  // [taps][w_row], of which the first `channels`
+  int64_t w_row;
   const int32_t* bias;
   const float* scale;
   uint8_t* y;
