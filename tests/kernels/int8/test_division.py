@@ -54,7 +54,7 @@ def test_no_thread_waits_long(network: str, batch: int) -> None:
             work, spent = work + mean, spent + time
             limit = 0.1 if threads in (1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 20, 24, 32) else 0.12
             assert mean < WORTH_ALL or 1 - mean / time <= limit, f"layers {loop.layers}, {threads} threads"
-        assert 1 - work / spent < 0.07, f"{threads} threads"
+        assert 1 - work / spent < 0.1, f"{threads} threads"
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -2,28 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <functional>
 #include <numeric>
+
+#include "int8/border.h"
 
 namespace pyq8::int8 {
 namespace {
 
 constexpr size_t kPlans = 8;
-
-void fill_border(const Run& run, int64_t tensor) {
-  const Place& p = run.place(tensor);
-  const int zero = int(run.spec.tensors[size_t(tensor)].zero);
-  uint8_t* to = run.memory + p.begin;
-  for (int64_t image = 0; image < p.n; ++image, to += p.image()) {
-    std::memset(to, zero, size_t(p.top * p.row() + p.left * p.channels));
-    uint8_t* end = to + p.top * p.row() + (p.left + p.w) * p.channels;
-    for (int64_t row = 0; row + 1 < p.h; ++row, end += p.row()) {
-      std::memset(end, zero, size_t((p.left + p.right) * p.channels));
-    }
-    std::memset(end, zero, size_t(p.right * p.channels + p.bottom * p.row()));
-  }
-}
 
 // Of all inputs; 1 if they differ: then they are not images of one batch.
 int64_t images_of(const std::vector<Input>& inputs) {
@@ -143,10 +130,12 @@ void Region::run_images(const std::vector<Input>& inputs, const std::vector<void
   for (size_t i = 0; i < plan->chains.size(); ++i) {
     const Plan::Chain& chain = plan->chains[i];
     const auto begin = std::chrono::steady_clock::now();
-    for (const int64_t tensor : chain.fill) fill_border(run, tensor);
+    const Borders borders(run, chain.fill);
     for (const Loop& loop : divided->chains[i]) {
       const Works works = works_of(run, loop.first, loop.last);
-      threads.run(loop.division.pieces(), [&](int64_t index) {
+      const int64_t pieces = loop.division.pieces(), more = loop.first == chain.first ? borders.pieces() : 0;
+      threads.run(pieces + more, [&](int64_t index) {
+        if (index >= pieces) return borders.fill(index - pieces);
         const Piece piece = loop.division.piece(index);
         for (const auto& work : works) work->compute(piece, {work->load.units, loop.division.units().parts});
       });
@@ -169,14 +158,17 @@ std::vector<Planned> Region::planned(const std::vector<Shape>& shapes, int threa
     const std::shared_ptr<const Plan> plan = this->plan(inputs);
     const Run run{isa_, spec_, paired_, *plan, (*loan).of<uint8_t>(plan->bytes + 4096), inputs, outputs};
     const std::shared_ptr<const Divided> divided = this->divided(run, threads);
-    for (const std::vector<Loop>& loops : divided->chains) {
-      for (const Loop& loop : loops) {
+    for (size_t i = 0; i < plan->chains.size(); ++i) {
+      const Plan::Chain& chain = plan->chains[i];
+      for (const Loop& loop : divided->chains[i]) {
         const Works works = works_of(run, loop.first, loop.last);
         const Cost cost = cost_of(works);
         Planned planned{loop.first, loop.last, {}};
         for (int64_t i = 0; i < loop.division.pieces(); ++i) {
           planned.costs.push_back(loop.division.cost_of(loop.division.piece(i), cost));
         }
+        const int64_t more = loop.first == chain.first ? Borders(run, chain.fill).pieces() : 0;
+        planned.costs.insert(planned.costs.end(), size_t(more), Borders::cost());
         found.push_back(std::move(planned));
       }
     }
