@@ -130,7 +130,7 @@ void Region::run_images(const std::vector<Input>& inputs, const std::vector<void
   for (size_t i = 0; i < plan->chains.size(); ++i) {
     const Plan::Chain& chain = plan->chains[i];
     const auto begin = std::chrono::steady_clock::now();
-    const Borders borders(run, chain.fill);
+    const Borders borders(run, chain.fill, threads.count);
     for (const Loop& loop : divided->chains[i]) {
       const Works works = works_of(run, loop.first, loop.last);
       const int64_t pieces = loop.division.pieces(), more = loop.first == chain.first ? borders.pieces() : 0;
@@ -167,8 +167,10 @@ std::vector<Planned> Region::planned(const std::vector<Shape>& shapes, int threa
         for (int64_t i = 0; i < loop.division.pieces(); ++i) {
           planned.costs.push_back(loop.division.cost_of(loop.division.piece(i), cost));
         }
-        const int64_t more = loop.first == chain.first ? Borders(run, chain.fill).pieces() : 0;
-        planned.costs.insert(planned.costs.end(), size_t(more), Borders::cost());
+        const Borders borders(run, chain.fill, threads);
+        for (int64_t piece = 0; loop.first == chain.first && piece < borders.pieces(); ++piece) {
+          planned.costs.push_back(borders.cost(piece));
+        }
         found.push_back(std::move(planned));
       }
     }
