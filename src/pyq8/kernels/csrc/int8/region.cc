@@ -164,8 +164,8 @@ std::vector<Planned> Region::planned(const std::vector<Shape>& shapes, int threa
         const Works works = works_of(run, loop.first, loop.last);
         const Cost cost = cost_of(works);
         Planned planned{loop.first, loop.last, {}};
-        for (int64_t i = 0; i < loop.division.pieces(); ++i) {
-          planned.costs.push_back(loop.division.cost_of(loop.division.piece(i), cost));
+        for (int64_t piece = 0; piece < loop.division.pieces(); ++piece) {
+          planned.costs.push_back(loop.division.cost_of(loop.division.piece(piece), cost));
         }
         const Borders borders(run, chain.fill, threads);
         for (int64_t piece = 0; loop.first == chain.first && piece < borders.pieces(); ++piece) {
