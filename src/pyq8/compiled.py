@@ -10,7 +10,7 @@ from pathlib import Path
 
 NAMES = "libpyq8_kernels.so", "libpyq8_kernels.dev.so"
 """Installed, and built into the source tree by `make kernels`."""
-VERSION = 6
+VERSION = 7
 """Of the C interface, csrc/common/api.cc."""
 
 

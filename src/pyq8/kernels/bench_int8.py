@@ -21,8 +21,8 @@ class TileRate:
 
     Args:
         isa: its instruction set.
-        safe: with weights of which no pair of products saturates in INT16, taken two steps at a time; else with those of
-            which each does, or where that is all the same.
+        safe: with weights of which no pair of products saturates in INT16, taken two steps at a time; else with those
+            of which each does, or where that is all the same.
         rows, outputs: pixels and output channels that it computes at a time.
         gops: 10^9 operations a second, a product being two.
         fp32: that over the rate of the instruction set's fused multiply-adds; None where there are none.

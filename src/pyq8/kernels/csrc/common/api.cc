@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common/caches.h"
 #include "common/cpu.h"
 #include "common/isas.h"
 #include "common/lock.h"
@@ -12,7 +13,7 @@
 
 using namespace pyq8;
 
-PYQ8_API int pyq8_version() { return 6; }
+PYQ8_API int pyq8_version() { return 7; }
 
 PYQ8_API const char* pyq8_cpu_name() { return cpu().name; }
 
@@ -35,6 +36,22 @@ PYQ8_API const char* pyq8_cpu_instructions() {
 PYQ8_API const char* pyq8_isa_name(int index) {
   return size_t(index) < isas().size() ? isas()[size_t(index)] : nullptr;
 }
+
+// Bytes and sharing threads of L1d, L2 and L3, as the processor says them.
+PYQ8_API void pyq8_caches(int64_t* six) {
+  for (const Cache& cache : caches().level) *six++ = cache.bytes, *six++ = cache.threads;
+}
+
+// What the blocking of layers counts on with such caches: bytes of L2 and of L3 for a core.
+PYQ8_API void pyq8_machine_of(const int64_t* six, int64_t* two) {
+  Caches found;
+  for (Cache& cache : found.level) cache.bytes = *six++, cache.threads = *six++;
+  const Machine machine = machine_of(found);
+  two[0] = machine.l2, two[1] = machine.l3;
+}
+
+// Zeros: those of the caches.
+PYQ8_API void pyq8_set_machine(int64_t l2, int64_t l3) { set_machine({l2, l3}); }
 
 PYQ8_API void pyq8_set_threads(int n) {
   std::lock_guard<std::mutex> guard(pyq8::lock);

@@ -18,7 +18,7 @@ struct Job {
   const std::function<void(int64_t, int)>* f;
   int64_t tasks;
   std::atomic<int64_t> next{0};
-  std::atomic<int> busy;
+  std::atomic<int> inside{0};  // workers of the pool that are at it
 
   void work(int worker) {
     for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) (*f)(task, worker);
@@ -45,7 +45,6 @@ class Pool {
 
   void run(int64_t tasks, const std::function<void(int64_t, int)>& f) {
     Job job{&f, tasks, {}, {}};
-    job.busy = size_ - 1;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       job_ = &job;
@@ -53,7 +52,12 @@ class Pool {
     }
     wake_.notify_all();
     job.work(0);
-    for (int spin = 0; job.busy.load(std::memory_order_acquire) > 0; ++spin) {
+    {
+      // Nobody begins any more: a thread that others keep from waking up is not waited for.
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_ = nullptr;
+    }
+    for (int spin = 0; job.inside.load(std::memory_order_acquire) > 0; ++spin) {
       if (spin < kSpins) {
         pause();
       } else {
@@ -79,9 +83,11 @@ class Pool {
         seen = turn_.load();
         if (stop_) return;
         job = job_;
+        if (!job) continue;
+        job->inside.fetch_add(1, std::memory_order_relaxed);
       }
       job->work(worker);
-      job->busy.fetch_sub(1, std::memory_order_release);
+      job->inside.fetch_sub(1, std::memory_order_release);
     }
   }
 

@@ -1,6 +1,7 @@
 // The C interface of regions, for pyq8.kernels.int8 and its tests. A function that fails returns a message.
 #include "common/api.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -90,6 +91,29 @@ PYQ8_API const char* pyq8_region_run(void* region, const void* const* data, cons
       pyq8::parallel(tasks, [&](int64_t task, int) { f(task); });
     };
     self.run(inputs, allocate, threads);
+    return nullptr;
+  } catch (const std::exception& error) {
+    return message(error);
+  }
+}
+
+// How a run with inputs of these shapes would be divided among `threads`. It counts the numbers and writes the first `room` of
+// them: of every parallel loop its first layer, how many there are, the number of its pieces and what each of them costs, in
+// multiply-adds or what takes as long, in the order in which they are handed out.
+PYQ8_API const char* pyq8_region_division(void* region, const int64_t* ranks, const int64_t* shapes, int64_t threads,
+                                          int64_t* to, int64_t room, int64_t* count) {
+  try {
+    Region& self = *static_cast<Region*>(region);
+    std::vector<Shape> all;
+    for (int64_t i = 0; i < self.spec().inputs; shapes += ranks[i++]) all.emplace_back(shapes, shapes + ranks[i]);
+    std::vector<int64_t> numbers;
+    for (const Planned& loop : self.planned(all, int(threads))) {
+      const size_t layers = loop.last - loop.first;
+      for (const size_t n : {loop.first, layers, loop.costs.size()}) numbers.push_back(int64_t(n));
+      numbers.insert(numbers.end(), loop.costs.begin(), loop.costs.end());
+    }
+    std::copy_n(numbers.begin(), std::min<int64_t>(room, int64_t(numbers.size())), to);
+    *count = int64_t(numbers.size());
     return nullptr;
   } catch (const std::exception& error) {
     return message(error);

@@ -76,7 +76,8 @@ void check_version(const ort::Api& api, const ort::KernelInfo* info) {
 struct Kernel {
   const ort::Api& api;
   Region region;
-  // Of the session: as many as took part in the run before. The interface does not tell.
+  // Of the session: the most that ever took part in a run, 0 before the first. The interface does not tell, and in a single
+  // run others may keep some of them from work.
   std::atomic<int> threads;
 };
 
@@ -96,7 +97,7 @@ Kernel* make(const ort::Api& api, const ort::KernelInfo* info) {
   if (type != ort::kUint8 || blob.shape.size() != 1) throw Error("its constants are not uint8 of one dimension");
   Spec spec(tensors.data(), int64_t(tensors.size()), layers.data(), int64_t(layers.size()),
             static_cast<const uint8_t*>(blob.data), blob.shape[0]);
-  return new Kernel{api, Region(*isa, std::move(spec)), cores()};
+  return new Kernel{api, Region(*isa, std::move(spec)), 0};
 }
 
 void compute(Kernel& kernel, ort::Context* context) {
@@ -126,7 +127,8 @@ void compute(Kernel& kernel, ort::Context* context) {
     return data;
   };
   Threads threads;
-  threads.count = kernel.threads;
+  const int known = kernel.threads;
+  threads.count = known ? known : cores();
   static std::atomic<uint64_t> runs{0};
   const uint64_t run = ++runs;
   std::atomic<int> seen{0};
@@ -160,7 +162,9 @@ void compute(Kernel& kernel, ort::Context* context) {
   } else {
     kernel.region.run(inputs, allocate, threads);
   }
-  kernel.threads = std::clamp(seen.load(), 1, cores());
+  int most = known;
+  while (most < seen && !kernel.threads.compare_exchange_weak(most, seen)) {
+  }
 }
 
 const ort::Operator& region_operator() {

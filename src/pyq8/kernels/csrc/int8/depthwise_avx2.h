@@ -29,7 +29,7 @@ inline void depthwise16(const pyq8::int8::Depthwise& d, int64_t c) {
   };
   Two weights[kMostPairs];
   for (int64_t g = 0; g < groups; ++g) {
-    const __m128i a = load(d.w + c, 2 * g, 2 * g * d.channels), b = load(d.w + c, 2 * g + 1, (2 * g + 1) * d.channels);
+    const __m128i a = load(d.w + c, 2 * g, 2 * g * d.w_row), b = load(d.w + c, 2 * g + 1, (2 * g + 1) * d.w_row);
     weights[g] = {{_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)), _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(a, b))}};
   }
   const auto whole = [&](const int32_t* from) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)); };

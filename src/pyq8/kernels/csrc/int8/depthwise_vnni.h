@@ -40,7 +40,7 @@ inline void depthwise_block(const pyq8::int8::Depthwise& d, int64_t c) {
   Four weights[kMostTaps / 4];
   for (int64_t g = 0; g < groups; ++g) {
     __m512i w[4];
-    for (int64_t k = 0; k < 4; ++k) w[k] = load(d.w + c, 4 * g + k, (4 * g + k) * d.channels);
+    for (int64_t k = 0; k < 4; ++k) w[k] = load(d.w + c, 4 * g + k, (4 * g + k) * d.w_row);
     weights[g] = interleave4(w[0], w[1], w[2], w[3]);
   }
   alignas(64) int32_t bias[64];

@@ -1,52 +1,60 @@
-// How the rows and outputs of a layer are divided among threads.
+// How the rows and outputs of layers are divided among threads.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+
+#include "common/caches.h"
 
 namespace pyq8::int8 {
 
 inline int64_t up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// `all` in `parts` that differ by one at most, the longer ones first.
+struct Parts {
+  int64_t all, parts;
+  int64_t begin(int64_t part) const { return part * (all / parts) + std::min(part, all % parts); }
+  int64_t size(int64_t part) const { return begin(part + 1) - begin(part); }
+};
+
+// What there is to divide.
 struct Load {
   int64_t images = 0, height = 0;  // of what is looped over
   int64_t row_bytes = 0;           // read and written for a row
-  int64_t row_products = 0;        // for a row, or what costs as much
   int64_t weight_bytes = 0;        // for all rows
+  int64_t units = 1;               // into which its outputs, or the columns of its rows, can be divided
 };
 
-constexpr int64_t kCache = 256 << 10;  // bytes that a task goes through before it returns to the first
-constexpr int64_t kHeld = 512 << 10;   // of weights, that stay in the cache of a thread
-constexpr int64_t kTasks = 6;          // of a thread, at least where there is that much
-constexpr double kByte = 10;           // from beyond the cache, in products of a thread
-constexpr double kTail = 0.15;         // of a task, for which threads wait at the end
-constexpr double kTask = 30000;       // to begin a task, in products
+// Of so many rows that one thread computes one after the other, so many units of each: in products of a convolution, what
+// takes as long as one of them.
+using Cost = std::function<double(int64_t rows, int64_t units)>;
 
-// Into bands of rows and parts of the outputs. A thread that works alone at the end, rows that do not divide and what is
-// read from beyond the cache all cost time: the division that costs least is taken. What a part multiplies by stays in
-// the cache from band to band, or every band reads it anew; every part reads all rows.
-struct Division {
-  int64_t rows = 1, bands = 1, parts = 1;
+// Rows first ... last - 1 of an image, of the units those of `part`.
+struct Piece {
+  int64_t image, first, last, part;
+};
 
-  Division(const Load& load, int64_t most_parts, int64_t threads) {
-    const int64_t wanted = kTasks * threads, images = load.images, height = load.height;
-    const int64_t fit = std::min(height, std::max<int64_t>(1, kCache / load.row_bytes));
-    double least = 0;
-    for (int64_t p = 1; p <= most_parts; ++p) {
-      if (most_parts % p) continue;
-      const int64_t largest = std::clamp<int64_t>(images * height * p / wanted, 1, fit);
-      for (int64_t r = std::max<int64_t>(1, largest / 2); r <= largest; ++r) {
-        const int64_t b = up(height, r), tasks = images * b * p, before = (tasks - 1) / threads;
-        const int64_t last = (tasks - 1) % threads ? r : height - (b - 1) * r;
-        const double spent = double(before * r + last) + kTail * double(r);
-        const int64_t reads = load.weight_bytes / p <= kHeld ? std::min(threads, images * b) : images * b;
-        const int64_t bytes = reads * load.weight_bytes + p * images * height * load.row_bytes;
-        double cost = spent * double(load.row_products) / double(p);
-        cost += (kByte * double(bytes) + kTask * double(tasks)) / double(threads);
-        if (least == 0 || cost < least) least = cost, rows = r, bands = b, parts = p;
-      }
-    }
+// Into bands of rows and parts of the units. A thread takes the next piece when it is done with one, so that a slow one, or
+// one that others keep from work, does fewer. It depends on nothing but what it is given.
+class Division {
+ public:
+  // rate: products a nanosecond.
+  Division(const Load& load, const Cost& cost, double rate, int64_t threads, const Machine& machine);
+
+  int64_t pieces() const { return images_ * rows_.parts * units_.parts; }
+  Piece piece(int64_t index) const;
+  const Parts& units() const { return units_; }
+  double cost_of(const Piece& piece, const Cost& cost) const {
+    return cost(piece.last - piece.first, units_.size(piece.part));
   }
+  // The share of their time that threads are expected to be without work.
+  double idle() const { return idle_; }
+
+ private:
+  int64_t images_;
+  Parts rows_, units_;
+  double idle_ = 0;
 };
 
 }  // namespace pyq8::int8

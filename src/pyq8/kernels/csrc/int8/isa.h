@@ -67,7 +67,8 @@ struct Depthwise {
   const int64_t* offsets;  // [taps]
   int64_t taps;
   int64_t channels;
-  const int8_t* w;  // [taps][channels]
+  const int8_t* w;  // [taps][w_row], of which the first `channels`
+  int64_t w_row;
   const int32_t* bias;
   const float* scale;
   uint8_t* y;
@@ -106,6 +107,7 @@ struct Isa {
   const char* name;
   int lanes;                                 // outputs of a vector
   int64_t (*multiply_add)(int64_t repeats);  // FP32 operations of fused multiply-adds in registers, for their rate
+  double rate;                               // products of a convolution that one core computes in a nanosecond, about
   Tiles tiles;
   bool listed;  // tiles take steps as they are listed
   void (*depthwise)(const Depthwise&);

@@ -28,7 +28,7 @@ inline void depthwise_some(const pyq8::int8::Depthwise& d, const uint8_t* x, int
   for (int k = 0; k < N; ++k) sums[k] = uint32_t(d.bias[c + k]);
   for (int64_t tap = 0; tap < d.taps; ++tap) {
     const uint8_t* from = x + d.offsets[tap] + c;
-    const int8_t* w = d.w + tap * d.channels + c;
+    const int8_t* w = d.w + tap * d.w_row + c;
     for (int k = 0; k < N; ++k) sums[k] += uint32_t(int16_t(int16_t(from[k]) * int16_t(w[k])));
     asm volatile("");
   }
@@ -191,8 +191,9 @@ constexpr pyq8::int8::Isa plain_loops(const char* name, int lanes) {
   return {name,
           lanes,
           nullptr,
+          1,
           {},
-          {},
+          false,
           depthwise8_plain,
           maximum_plain,
           average_plain,

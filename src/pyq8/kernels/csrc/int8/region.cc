@@ -2,68 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <functional>
 #include <numeric>
+
+#include "int8/border.h"
 
 namespace pyq8::int8 {
 namespace {
 
 constexpr size_t kPlans = 8;
-constexpr int64_t kMemory = 24 << 20;    // of tensors; a batch that needs more is computed some images at a time
-constexpr int64_t kWeights = 512 << 10;  // of layers that run together, which every task reads
-constexpr int64_t kRows = 4;             // of a thread, below which layers run one by one, their outputs divided
-
-void fill_border(const Run& run, int64_t tensor) {
-  const Place& p = run.place(tensor);
-  const int zero = int(run.spec.tensors[size_t(tensor)].zero);
-  uint8_t* to = run.memory + p.begin;
-  for (int64_t image = 0; image < p.n; ++image, to += p.image()) {
-    std::memset(to, zero, size_t(p.top * p.row() + p.left * p.channels));
-    uint8_t* end = to + p.top * p.row() + (p.left + p.w) * p.channels;
-    for (int64_t row = 0; row + 1 < p.h; ++row, end += p.row()) {
-      std::memset(end, zero, size_t((p.left + p.right) * p.channels));
-    }
-    std::memset(end, zero, size_t(p.right * p.channels + p.bottom * p.row()));
-  }
-}
-
-std::unique_ptr<Work> work_of(const Run& run, const Layer& l) {
-  switch (l.kind) {
-    case kQuantize:
-      return quantize(run, l);
-    case kConv:
-      return convolution(run, l);
-    case kDepthwise:
-      return depthwise(run, l);
-    case kMaxPool:
-    case kAveragePool:
-      return pool(run, l);
-    case kDequantize:
-      return dequantize(run, l);
-    default:
-      return elementwise(run, l);
-  }
-}
-
-void run_alone(const Work& work, const Threads& threads) {
-  Load load = work;
-  if (work.joined) load.images = 1, load.height *= work.images;
-  const Division cut(load, work.most_parts(), threads.count);
-  threads.run(load.images * cut.bands * cut.parts, [&](int64_t task) {
-    const int64_t first = task % cut.bands * cut.rows, i = task / cut.bands, part = i / load.images;
-    work.rows(i % load.images, first, std::min(load.height, first + cut.rows), part, cut.parts);
-  });
-}
-
-// Some rows through all layers before the next rows: what a layer reads was just written, and is in the cache.
-void run_together(const std::vector<std::unique_ptr<Work>>& works, const Load& load, const Threads& threads) {
-  const Division cut(load, 1, threads.count);
-  threads.run(load.images * cut.bands, [&](int64_t task) {
-    const int64_t first = task % cut.bands * cut.rows, image = task / cut.bands;
-    for (const auto& work : works) work->rows(image, first, std::min(load.height, first + cut.rows), 0, 1);
-  });
-}
 
 // Of all inputs; 1 if they differ: then they are not images of one batch.
 int64_t images_of(const std::vector<Input>& inputs) {
@@ -76,6 +23,21 @@ int64_t image_bytes(const Shape& shape, bool bytes) {
   return std::accumulate(shape.begin() + 1, shape.end(), int64_t(bytes ? 1 : 4), std::multiplies<>());
 }
 
+// Images first ... last - 1 of a batch.
+struct Group {
+  int64_t first, last;
+};
+
+// As many at once as have their tensors in the caches of all threads.
+std::vector<Group> groups_of(const Plan& whole, int64_t images, int threads) {
+  const Machine machine = pyq8::machine();
+  const int64_t memory = threads * (machine.l2 + machine.l3);
+  const Parts parts{images, up(images, std::max<int64_t>(1, memory * images / whole.bytes))};
+  std::vector<Group> groups;
+  for (int64_t i = 0; i < parts.parts; ++i) groups.push_back({parts.begin(i), parts.begin(i + 1)});
+  return groups;
+}
+
 }  // namespace
 
 std::shared_ptr<const Plan> Region::plan(const std::vector<Input>& inputs) {
@@ -83,14 +45,34 @@ std::shared_ptr<const Plan> Region::plan(const std::vector<Input>& inputs) {
   for (const Input& input : inputs) shapes.push_back(input.shape);
   {
     const std::lock_guard<std::mutex> guard(mutex_);
-    for (const auto& [known, plan] : plans_) {
-      if (known == shapes) return plan;
+    for (const Known& known : known_) {
+      if (known.shapes == shapes) return known.plan;
     }
   }
   auto made = std::make_shared<const Plan>(spec_, shapes);
   const std::lock_guard<std::mutex> guard(mutex_);
-  if (plans_.size() == kPlans) plans_.erase(plans_.begin());
-  plans_.emplace_back(std::move(shapes), made);
+  if (known_.size() == kPlans) known_.erase(known_.begin());
+  known_.push_back({std::move(shapes), made, nullptr});
+  return made;
+}
+
+std::shared_ptr<const Divided> Region::divided(const Run& run, int threads) {
+  const Machine machine = pyq8::machine();
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    for (const Known& known : known_) {
+      if (known.plan.get() != &run.plan || !known.divided) continue;
+      const Divided& latest = *known.divided;
+      const bool same = latest.machine.l2 == machine.l2 && latest.machine.l3 == machine.l3;
+      if (latest.threads == threads && same) return known.divided;
+    }
+  }
+  auto made = std::make_shared<Divided>(Divided{threads, machine, {}});
+  for (const Plan::Chain& chain : run.plan.chains) made->chains.push_back(loops_of(run, chain, threads, machine));
+  const std::lock_guard<std::mutex> guard(mutex_);
+  for (Known& known : known_) {
+    if (known.plan.get() == &run.plan) known.divided = made;
+  }
   return made;
 }
 
@@ -103,15 +85,13 @@ void Region::run(const std::vector<Input>& inputs, const Allocate& allocate, con
   if (nanoseconds) std::fill(nanoseconds, nanoseconds + spec_.layers.size(), 0);
   if (!whole->outputs[0][0]) return;  // an empty batch
   Memory::Loan loan(*memory_);
-  const int64_t images = images_of(inputs), at_once = std::max<int64_t>(1, kMemory * images / whole->bytes);
-  const int64_t groups = up(images, at_once);
-  for (int64_t group = 0; group < groups; ++group) {
-    const int64_t first = images * group / groups, count = images * (group + 1) / groups - first;
+  const std::vector<Group> groups = groups_of(*whole, images_of(inputs), threads.count);
+  for (const auto& [first, last] : groups) {
     std::vector<Input> some;
     for (size_t i = 0; i < inputs.size(); ++i) {
       const int64_t step = image_bytes(inputs[i].shape, spec_.byte_input(int64_t(i)));
       some.push_back({static_cast<const char*>(inputs[i].data) + first * step, inputs[i].shape});
-      if (groups > 1) some.back().shape[0] = count;
+      if (groups.size() > 1) some.back().shape[0] = last - first;
     }
     std::vector<void*> places;
     for (size_t i = 0; i < outputs.size(); ++i) {
@@ -146,29 +126,56 @@ void Region::run_images(const std::vector<Input>& inputs, const std::vector<void
                         const Threads& threads, int64_t* nanoseconds) {
   const std::shared_ptr<const Plan> plan = this->plan(inputs);
   const Run run{isa_, spec_, listed_, *plan, buffer.of<uint8_t>(plan->bytes + 4096), inputs, outputs};
-  for (const Plan::Chain& chain : plan->chains) {
+  const std::shared_ptr<const Divided> divided = this->divided(run, threads.count);
+  for (size_t i = 0; i < plan->chains.size(); ++i) {
+    const Plan::Chain& chain = plan->chains[i];
     const auto begin = std::chrono::steady_clock::now();
-    for (const int64_t tensor : chain.fill) fill_border(run, tensor);
-    std::vector<std::unique_ptr<Work>> works;
-    for (size_t i = chain.first; i < chain.last; ++i) works.push_back(work_of(run, spec_.layers[i]));
-    Load all = *works[0];
-    all.row_bytes = all.row_products = all.weight_bytes = 0;
-    for (const auto& work : works) {
-      all.row_bytes += work->row_bytes;
-      all.row_products += work->row_products;
-      all.weight_bytes += work->weight_bytes;
-    }
-    const bool enough = all.images * all.height >= kRows * threads.count;
-    if (works.size() > 1 && enough && all.weight_bytes <= kWeights) {
-      run_together(works, all, threads);
-    } else {
-      for (const auto& work : works) run_alone(*work, threads);
+    const Borders borders(run, chain.fill, threads.count);
+    for (const Loop& loop : divided->chains[i]) {
+      const Works works = works_of(run, loop.first, loop.last);
+      const int64_t pieces = loop.division.pieces(), more = loop.first == chain.first ? borders.pieces() : 0;
+      threads.run(pieces + more, [&](int64_t index) {
+        if (index >= pieces) return borders.fill(index - pieces);
+        const Piece piece = loop.division.piece(index);
+        for (const auto& work : works) work->compute(piece, {work->load.units, loop.division.units().parts});
+      });
     }
     if (nanoseconds) {
       const auto spent = std::chrono::steady_clock::now() - begin;
       nanoseconds[chain.first] += std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
     }
   }
+}
+
+std::vector<Planned> Region::planned(const std::vector<Shape>& shapes, int threads) {
+  std::vector<Input> inputs;
+  for (const Shape& shape : shapes) inputs.push_back({nullptr, shape});
+  const std::vector<void*> outputs(size_t(spec_.outputs), nullptr);
+  std::vector<Planned> found;
+  Memory::Loan loan(*memory_);
+  for (const auto& [first, last] : groups_of(*plan(inputs), images_of(inputs), threads)) {
+    for (Input& input : inputs) input.shape[0] = last - first;
+    const std::shared_ptr<const Plan> plan = this->plan(inputs);
+    const Run run{isa_, spec_, listed_, *plan, (*loan).of<uint8_t>(plan->bytes + 4096), inputs, outputs};
+    const std::shared_ptr<const Divided> divided = this->divided(run, threads);
+    for (size_t i = 0; i < plan->chains.size(); ++i) {
+      const Plan::Chain& chain = plan->chains[i];
+      for (const Loop& loop : divided->chains[i]) {
+        const Works works = works_of(run, loop.first, loop.last);
+        const Cost cost = cost_of(works);
+        Planned planned{loop.first, loop.last, {}};
+        for (int64_t piece = 0; piece < loop.division.pieces(); ++piece) {
+          planned.costs.push_back(loop.division.cost_of(loop.division.piece(piece), cost));
+        }
+        const Borders borders(run, chain.fill, threads);
+        for (int64_t piece = 0; loop.first == chain.first && piece < borders.pieces(); ++piece) {
+          planned.costs.push_back(borders.cost(piece));
+        }
+        found.push_back(std::move(planned));
+      }
+    }
+  }
+  return found;
 }
 
 }  // namespace pyq8::int8

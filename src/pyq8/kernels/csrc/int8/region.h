@@ -5,11 +5,8 @@
 #include <memory>
 #include <mutex>
 
-#include "int8/division.h"
-#include "int8/isa.h"
-#include "int8/listed.h"
+#include "int8/loop.h"
 #include "int8/memory.h"
-#include "int8/plan.h"
 
 namespace pyq8::int8 {
 
@@ -19,13 +16,21 @@ struct Threads {
   std::function<void(int64_t tasks, const std::function<void(int64_t)>&)> run;
 };
 
-struct Input {
-  const void* data;
-  Shape shape;
-};
-
 // Memory of output i, once its shape is known.
 using Allocate = std::function<void*(int64_t output, const Shape& shape)>;
+
+// For one plan, the loops of every chain.
+struct Divided {
+  int threads;
+  Machine machine;
+  std::vector<std::vector<Loop>> chains;
+};
+
+// A loop, and what its pieces cost in the order in which they are handed out.
+struct Planned {
+  size_t first, last;
+  std::vector<double> costs;
+};
 
 class Region {
  public:
@@ -42,10 +47,20 @@ class Region {
   // Multiply-adds of every layer.
   std::vector<int64_t> products(const std::vector<Input>& inputs);
 
+  // The parallel loops of a run with inputs of these shapes, in order.
+  std::vector<Planned> planned(const std::vector<Shape>& shapes, int threads);
+
   const Spec& spec() const { return spec_; }
 
  private:
+  struct Known {
+    std::vector<Shape> shapes;
+    std::shared_ptr<const Plan> plan;
+    std::shared_ptr<const Divided> divided;  // for the latest number of threads, or null
+  };
+
   std::shared_ptr<const Plan> plan(const std::vector<Input>& inputs);
+  std::shared_ptr<const Divided> divided(const Run& run, int threads);
   void run_images(const std::vector<Input>& inputs, const std::vector<void*>& outputs, Buffer& buffer,
                   const Threads& threads, int64_t* nanoseconds);
 
@@ -53,71 +68,8 @@ class Region {
   const Spec spec_;
   const ListedLayers listed_;
   std::mutex mutex_;
-  std::vector<std::pair<std::vector<Shape>, std::shared_ptr<const Plan>>> plans_;  // the latest shapes
+  std::vector<Known> known_;  // the latest shapes
   const std::shared_ptr<Memory> memory_ = Memory::shared();
 };
-
-// What the layers of one run share.
-struct Run {
-  const Isa& isa;
-  const Spec& spec;
-  const ListedLayers& listed;
-  const Plan& plan;
-  uint8_t* memory;
-  const std::vector<Input>& inputs;
-  const std::vector<void*>& outputs;
-
-  const std::vector<ListedBlock>& listed_of(const Layer& layer) const {
-    return listed[size_t(&layer - spec.layers.data())];
-  }
-  const Place& place(int64_t tensor) const { return plan.places[size_t(root_of(spec, tensor))]; }
-  // Where pixel (0, 0) of image 0 is.
-  uint8_t* pixels(int64_t tensor) const {
-    const Place& p = place(tensor);
-    const Tensor& t = spec.tensors[size_t(tensor)];
-    return memory + p.begin + p.top * p.row() + p.left * p.channels + (t.parent < 0 ? 0 : t.offset);
-  }
-};
-
-// A layer, ready to compute any rows of its result.
-class Work : public Load {
- public:
-  virtual ~Work() = default;
-  // Some rows of an image; of the outputs the part `part` of `parts`.
-  virtual void rows(int64_t image, int64_t first, int64_t last, int64_t part, int64_t parts) const = 0;
-  // Into how many parts its outputs can be divided.
-  virtual int64_t most_parts() const { return 1; }
-
-  bool joined = false;  // images follow one another without a gap: rows go on beyond the first one
-};
-
-std::unique_ptr<Work> convolution(const Run& run, const Layer& layer);
-std::unique_ptr<Work> depthwise(const Run& run, const Layer& layer);
-std::unique_ptr<Work> pool(const Run& run, const Layer& layer);
-std::unique_ptr<Work> elementwise(const Run& run, const Layer& layer);
-std::unique_ptr<Work> quantize(const Run& run, const Layer& layer);
-std::unique_ptr<Work> dequantize(const Run& run, const Layer& layer);
-
-// Calls f for every row.
-template <class F>
-class RowWork : public Work {
- public:
-  RowWork(const Place& place, int64_t bytes, F f) : f_(std::move(f)) {
-    images = place.n, height = place.h, row_bytes = row_products = bytes;
-  }
-  void rows(int64_t image, int64_t first, int64_t last, int64_t, int64_t) const override {
-    for (int64_t row = first; row < last; ++row) f_(image, row);
-  }
-
- private:
-  const F f_;
-};
-
-template <class F>
-std::unique_ptr<Work> row_work(const Place& place, int64_t bytes, F f) {
-  return std::make_unique<RowWork<F>>(place, bytes, std::move(f));
-}
-
-inline Sum sum_of(const float* f) { return {f[0], f[1], f[2], f[3], f[4] != 0}; }
 
 }  // namespace pyq8::int8

@@ -3,10 +3,13 @@
 #include <array>
 #include <cstring>
 
-#include "int8/region.h"
+#include "int8/work.h"
 
 namespace pyq8::int8 {
 namespace {
+
+// What they cost, in products of a convolution: a tap of a pixel of a pool, and each of its channels.
+constexpr double kOfTap = 1500, kOfByte = 8;
 
 struct Span {
   int64_t first, last;
@@ -29,13 +32,15 @@ std::unique_ptr<Work> pool(const Run& run, const Layer& l) {
   const float* const scales = l.kind == kAveragePool ? run.spec.floats(l.scale) : nullptr;
   const uint8_t* const from = run.pixels(l.x);
   uint8_t* const to = run.pixels(l.y);
-  const int64_t bytes = x.row() * std::min(r, l.stride_h) + y.row();
-  return row_work(y, bytes, [=, &run, &l, &x, &y](int64_t image, int64_t row) {
+  Load load;
+  load.row_bytes = x.row() * std::min(r, l.stride_h) + y.row();
+  const double products = double(r * s) * (kOfTap + kOfByte * double(channels));
+  return pixel_work(y, load, products, 0, [=, &run, &l, &x, &y](int64_t image, int64_t row, int64_t begin, int64_t end, int64_t, int64_t) {
     std::vector<const uint8_t*> taps;
     std::vector<int32_t> sums;
     const int64_t top = row * l.stride_h - l.top;
     const Span v = inside(top, x.h, r, l.dilation_h);
-    for (int64_t col = 0; col < y.w; ++col) {
+    for (int64_t col = begin; col < end; ++col) {
       const int64_t left = col * l.stride_w - l.left;
       const Span h = inside(left, x.w, s, l.dilation_w);
       taps.clear();
@@ -78,24 +83,27 @@ std::unique_ptr<Work> by_pixels(const Run& run, const Layer& l, bool whole_rows,
   uint8_t* const to = run.pixels(l.y);
   const bool spread = b && other.h == 1 && other.w == 1 && y.h * y.w > 1;
   const bool dense = whole_rows && x.channels == channels && y.channels == channels && (spread || !b || other.channels == channels);
-  const int64_t bytes = x.row() + y.row() + (b ? other.row() : 0);
-  return row_work(y, bytes, [=, &x, &y, &other](int64_t image, int64_t row) {
-    const uint8_t* from = a + image * x.image() + row * x.row();
-    const uint8_t* with = b ? b + image * other.image() + (spread ? 0 : row * other.row()) : nullptr;
-    uint8_t* pixels = to + image * y.image() + row * y.row();
+  Load load;
+  load.row_bytes = x.row() + y.row() + (b ? other.row() : 0);
+  const double products = kOfMovedByte * double(load.row_bytes) / double(y.w);
+  return pixel_work(y, load, products, 0, [=, &x, &y, &other](int64_t image, int64_t row, int64_t begin, int64_t end, int64_t, int64_t) {
+    const int64_t cols = end - begin;
+    const uint8_t* from = a + image * x.image() + row * x.row() + begin * x.channels;
+    const uint8_t* with = b ? b + image * other.image() + (spread ? 0 : row * other.row() + begin * other.channels) : nullptr;
+    uint8_t* pixels = to + image * y.image() + row * y.row() + begin * y.channels;
     if (!dense) {
-      for (int64_t col = 0; col < y.w; ++col) {
+      for (int64_t col = 0; col < cols; ++col) {
         f(from + col * x.channels, with && !spread ? with + col * other.channels : with, pixels + col * y.channels, channels);
       }
       return;
     }
     std::vector<uint8_t> repeated;
     if (spread) {
-      repeated.resize(size_t(y.w * channels));
-      for (int64_t col = 0; col < y.w; ++col) std::memcpy(repeated.data() + col * channels, with, size_t(channels));
+      repeated.resize(size_t(cols * channels));
+      for (int64_t col = 0; col < cols; ++col) std::memcpy(repeated.data() + col * channels, with, size_t(channels));
       with = repeated.data();
     }
-    f(from, with, pixels, y.w * channels);
+    f(from, with, pixels, cols * channels);
   });
 }
 
@@ -169,22 +177,26 @@ std::unique_ptr<Work> dequantize(const Run& run, const Layer& l) {
   const uint8_t* const from = run.pixels(l.x);
   void* const out = run.outputs[size_t(l.y)];
   const float scale = l.scale < 0 ? 0.0f : *run.spec.floats(l.scale);
-  return row_work(x, 5 * x.row(), [=, &run, &l, &x, &t](int64_t image, int64_t row) {
-    const uint8_t* const pixels = from + image * x.image() + row * x.row();
+  Load load;
+  load.row_bytes = 5 * x.row();
+  const double products = kOfMovedByte * 5 * double(t.channels);
+  return pixel_work(x, load, products, 0, [=, &run, &l, &x, &t](int64_t image, int64_t row, int64_t begin, int64_t end, int64_t, int64_t) {
+    const int64_t cols = end - begin;
+    const uint8_t* const pixels = from + image * x.image() + row * x.row() + begin * x.channels;
     if (l.mode == kToByteNhwc || l.mode == kToByteFlat) {
-      uint8_t* to = static_cast<uint8_t*>(out) + (image * x.h + row) * x.w * t.channels;
-      for (int64_t col = 0; col < x.w; ++col) std::memcpy(to + col * t.channels, pixels + col * x.channels, size_t(t.channels));
+      uint8_t* to = static_cast<uint8_t*>(out) + ((image * x.h + row) * x.w + begin) * t.channels;
+      for (int64_t col = 0; col < cols; ++col) std::memcpy(to + col * t.channels, pixels + col * x.channels, size_t(t.channels));
       return;
     }
-    std::vector<uint8_t> codes(size_t(t.channels * x.w));
-    run.isa.transpose(pixels, x.channels, x.w, t.channels, codes.data(), x.w);
+    std::vector<uint8_t> codes(size_t(t.channels * cols));
+    run.isa.transpose(pixels, x.channels, cols, t.channels, codes.data(), cols);
     for (int64_t c = 0; c < t.channels; ++c) {
-      const int64_t at = ((image * t.channels + c) * x.h + row) * x.w;
-      const uint8_t* const channel = codes.data() + c * x.w;
+      const int64_t at = ((image * t.channels + c) * x.h + row) * x.w + begin;
+      const uint8_t* const channel = codes.data() + c * cols;
       if (l.mode == kToByteNchw) {
-        std::memcpy(static_cast<uint8_t*>(out) + at, channel, size_t(x.w));
+        std::memcpy(static_cast<uint8_t*>(out) + at, channel, size_t(cols));
       } else {
-        run.isa.dequantize(channel, x.w, scale, int(t.zero), static_cast<float*>(out) + at);
+        run.isa.dequantize(channel, cols, scale, int(t.zero), static_cast<float*>(out) + at);
       }
     }
   });

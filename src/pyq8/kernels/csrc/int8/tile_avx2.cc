@@ -15,6 +15,7 @@ constexpr ListedTiles8<Pairs<Bytes256>, kRows> kTiles;
 namespace pyq8::int8 {
 constexpr Isa kAvx2 = [] {
   Isa isa = plain_loops("avx2", Bytes256::kLanes);
+  isa.rate = 90;
   isa.tiles = {{0, kRows}, {nullptr, kTiles.of}};
   isa.listed = true;
   isa.depthwise = depthwise_avx2;

@@ -15,6 +15,7 @@ constexpr ListedTiles8<Pairs<Bytes512>, kRows> kTiles;
 namespace pyq8::int8 {
 constexpr Isa kAvx512 = [] {
   Isa isa = plain_loops("avx512", Bytes512::kLanes);
+  isa.rate = 120;
   isa.tiles = {{0, kRows}, {nullptr, kTiles.of}};
   isa.listed = true;
   isa.depthwise = depthwise_avx2;

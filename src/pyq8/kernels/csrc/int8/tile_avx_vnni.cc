@@ -29,6 +29,7 @@ constexpr Tiles8<AvxVnniInt8, 6, 1> kTiles;
 namespace pyq8::int8 {
 constexpr Isa kAvxVnni = [] {
   Isa isa = plain_loops("avx_vnni", Bytes256::kLanes);
+  isa.rate = 160;
   isa.tiles = {{0, 6}, {nullptr, kTiles.of}};
   isa.depthwise = depthwise_avx2;
   isa.multiply_add = multiply_add<Bytes256>;

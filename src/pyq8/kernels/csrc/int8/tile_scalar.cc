@@ -44,6 +44,7 @@ constexpr pyq8::int8::TileFunction kTiles[] = {pixel};
 namespace pyq8::int8 {
 constexpr Isa kScalar = [] {
   Isa isa = plain_loops("scalar", 1);
+  isa.rate = 1;
   isa.tiles = {{0, 1}, {nullptr, kTiles}};
   return isa;
 }();

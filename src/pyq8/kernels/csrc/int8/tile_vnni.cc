@@ -40,6 +40,7 @@ constexpr Tiles8<VnniInt8, 7, 4> kTiles4;
 namespace pyq8::int8 {
 constexpr Isa kVnni = [] {
   Isa isa = plain_loops("vnni", Bytes512::kLanes);
+  isa.rate = 350;
   isa.tiles = {{0, 14, 14, 9, 7}, {nullptr, kTiles1.of, kTiles2.of, kTiles3.of, kTiles4.of}};
   isa.depthwise = depthwise_vnni;
   isa.multiply_add = multiply_add<Bytes512>;
