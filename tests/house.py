@@ -98,7 +98,7 @@ HOUSE = (
     _room(
         "plan",
         "plan: which nodes are INT8, with which parameters; the file that says so, checked and fitted to a model",
-        "errors files types stats affine graph_edit model ops saturation passes calibration correction",
+        "errors files types stats affine cpu graph_edit model ops saturation passes calibration correction",
     ),
     _room(
         "rewrite",
