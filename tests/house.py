@@ -93,7 +93,7 @@ HOUSE = (
     _room(
         "correction",
         "bring a plan closer to FP32: channels equalized, weights rounded, biases shifted; one technique a file",
-        "files registry types stats affine graph_edit model ops saturation runtime workers",
+        "files registry types stats affine cpu graph_edit kernels model ops saturation runtime workers",
     ),
     _room(
         "plan",

@@ -9,7 +9,7 @@
 constexpr int kVectors = 2;    // of a block of packed operands: [step][kVectors * lanes] times 32 bits
 constexpr int kMostRows = 14;  // of any register tile
 constexpr int kMostLanes = 16;
-constexpr int kBins = 4096;  // of a histogram, a sign
+constexpr int kBins = 4096;              // of a histogram, a sign
 constexpr int64_t kOutside = INT64_MIN;  // the offset of a tap that is outside of the image for a whole tile
 
 // One call of a register tile. All pointers but `out` and `bias` are to packed or padded memory.
@@ -68,6 +68,9 @@ struct Isa {
   // ++counts[kBins + floor(x * scale)] for n < 2^32 values, of which |x * scale| < kBins.
   void (*bins)(const float* x, int64_t n, float scale, int64_t* counts);
   NormLoops normalization;
+  // With x = rows[n][count] - zero: products[i][k] += sum of x[i] x[k] for i <= k, sums[k] += sum of x[k]. Null in plain
+  // C++, which numpy's matrix product beats.
+  void (*gram)(const uint8_t* rows, int64_t n, int64_t count, int zero, int32_t* products, int32_t* sums);
 };
 
 PYQ8_ISAS(PYQ8_DECLARE_ISA)
