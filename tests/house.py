@@ -53,8 +53,8 @@ HOUSE = (
     ),
     _room(
         "kernels",
-        "INT16 convolutions and regions of INT8 layers: the numpy references, the C++ in `csrc/` that equals them "
-        "bit for bit, ctypes between them",
+        "INT16 convolutions, regions of INT8 layers, what calibration counts and correction multiplies: the numpy "
+        "references, the C++ in `csrc/` that equals them bit for bit, ctypes between them",
         "errors types stats compiled cpu",
     ),
     _room(

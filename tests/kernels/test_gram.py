@@ -17,13 +17,15 @@ def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("columns", [1, 7, 9, 12, 16, 17, 33, 130])
 @pytest.mark.parametrize(("groups", "rows"), [(1, 1), (3, 2), (2, 259), (1, EXACT), (1, 1023)])
-def test_every_two_columns(groups: int, rows: int, columns: int) -> None:
+@pytest.mark.parametrize("parts", [1, 3])
+def test_every_two_columns(groups: int, rows: int, columns: int, parts: int) -> None:
     rng = np.random.default_rng(rows)
     x = rng.integers(0, 256, (groups, rows, columns), dtype=np.uint8)
     before = rng.integers(-1000, 1000, (groups, columns, columns), dtype=np.int32)
 
     products, sums = before.copy(), np.ones((groups, columns), np.int32)
-    add_gram(products, sums, x, 7)
+    for part in range(parts):
+        add_gram(products, sums, x, 7, part, parts)
 
     centred = x.astype(np.int64) - 7
     assert np.array_equal(sums, 1 + centred.sum(axis=1))

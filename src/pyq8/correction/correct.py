@@ -191,5 +191,9 @@ def _observe(relay: Relay, plan: Plan, chunk: list[Layer], left: list[Layer], pi
         for seen in relay.run(plan, names, [layer.node for layer in left], look):
             for each, layer_seen in zip(moments, seen, strict=True):
                 each.add(layer_seen)
-            list(pool.map(InputMoments.flush, [each for each in moments if each.is_full]))
+            full = [(each, patches) for each in moments if (patches := each.take()) is not None]
+            parts = range(cpu.share())
+            work = [pool.submit(each.multiply, patches, i, len(parts)) for each, patches in full for i in parts]
+            for future in work:
+                future.result()
     return moments

@@ -52,18 +52,18 @@ class InputMoments:
         self._images += 1
         self._pending.append(patches)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether there is enough to `flush`."""
-        return sum(len(p[0]) for p in self._pending) >= ROWS
+    def take(self, least: int = ROWS) -> Array | None:
+        """What was added and is not multiplied yet, if it is as many patches; to `multiply` all parts of."""
+        if not self._pending or sum(len(p[0]) for p in self._pending) < least:
+            return None
+        patches = np.concatenate(self._pending, axis=1)
+        self._pending.clear()
+        self._rows += patches.shape[1]
+        return patches
 
-    def flush(self) -> None:
-        """Multiply what was added."""
-        if self._pending:
-            patches = np.concatenate(self._pending, axis=1)
-            self._pending.clear()
-            add_gram(self._products, self._sum, patches, self._zero)
-            self._rows += patches.shape[1]
+    def multiply(self, patches: Array, part: int = 0, parts: int = 1) -> None:
+        """Count a part of the products of patches; parts may be counted at the same time."""
+        add_gram(self._products, self._sum, patches, self._zero, part, parts)
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
@@ -72,7 +72,9 @@ class InputMoments:
 
     def covariance(self) -> npt.NDArray[np.float32]:
         """float32 [G, K, K], in units of the codes; to be asked once."""
-        self.flush()
+        left = self.take(least=1)
+        if left is not None:
+            self.multiply(left)
         mean = (self._sum / self._rows).astype(np.float32)
         found = self._products.astype(np.float32)
         del self._products  # as large as what is made of it

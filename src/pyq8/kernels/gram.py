@@ -15,7 +15,12 @@ EXACT = (2**24 - 1) // 255**2
 
 
 def add_gram(
-    products: npt.NDArray[np.int32], sums: npt.NDArray[np.int32], rows: npt.NDArray[np.uint8], zero: int
+    products: npt.NDArray[np.int32],
+    sums: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.uint8],
+    zero: int,
+    part: int = 0,
+    parts: int = 1,
 ) -> None:
     """With x = rows[g] - zero: products[g] += x^T x, on and above the diagonal (below is undefined); sums[g] += sum x.
 
@@ -24,6 +29,8 @@ def add_gram(
         sums: int32 [G, K], changed.
         rows: uint8 [G, N, K].
         zero: 0 to 255.
+        part: computed is this one of `parts`, 0 to parts - 1; others may be computed at the same time.
+        parts: likewise.
 
     Raises:
         DataError: an array of another type or layout.
@@ -35,11 +42,11 @@ def add_gram(
     demand("sums", sums, np.int32, (groups, columns))
     isa = library.chosen()
     if isa not in (library.REFERENCE, "scalar"):  # numpy's matrix products are faster than plain C++
-        sizes = groups, count, columns, zero
-        if compiled().pyq8_gram(index(isa), address(rows), *sizes, address(products), address(sums)):
+        numbers = groups, count, columns, zero, part, parts
+        if compiled().pyq8_gram(index(isa), address(rows), *numbers, address(products), address(sums)):
             raise MemoryError(f"pyq8.kernels: no memory for {count} rows of {columns}")
         return
-    for start in range(0, count, EXACT):
-        part = rows[:, start : start + EXACT].astype(np.float32) - np.float32(zero)
-        products += np.matmul(part.transpose(0, 2, 1), part).astype(np.int32)
-        sums += part.sum(axis=1).astype(np.int32)
+    for start in range(0, count if part == 0 else 0, EXACT):
+        x = rows[:, start : start + EXACT].astype(np.float32) - np.float32(zero)
+        products += np.matmul(x.transpose(0, 2, 1), x).astype(np.int32)
+        sums += x.sum(axis=1).astype(np.int32)

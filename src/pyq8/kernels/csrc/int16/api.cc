@@ -112,11 +112,10 @@ PYQ8_API void pyq8_bins(int isa, const float* x, int64_t n, float scale, int64_t
     isa_of(isa).bins(x + first, std::min(kMost, n - first), scale, counts);
 }
 
-PYQ8_API int pyq8_gram(int isa, const uint8_t* rows, int64_t groups, int64_t n, int64_t count, int zero,
-                       int32_t* products, int32_t* sums) {
+PYQ8_API int pyq8_gram(int isa, const uint8_t* rows, int64_t groups, int64_t n, int64_t count, int zero, int64_t part,
+                       int64_t parts, int32_t* products, int32_t* sums) {
   try {
-    for (int64_t g = 0; g < groups; ++g)
-      isa_of(isa).gram(rows + g * n * count, n, count, zero, products + g * count * count, sums + g * count);
+    isa_of(isa).gram({rows, groups, n, count, zero, part, parts, products, sums});
     return 0;
   } catch (const std::bad_alloc&) {
     return 1;

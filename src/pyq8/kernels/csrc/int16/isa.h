@@ -37,6 +37,16 @@ struct Tile {
 
 using TileFunction = void (*)(const Tile&);
 
+// With x = rows[g][n][count] - zero: products[g][i][k] += sum over n of x[i] x[k] for i <= k,
+// sums[g][k] += sum over n of x[k].
+struct GramCall {
+  const uint8_t* rows;
+  int64_t groups, n, count;
+  int zero;
+  int64_t part, parts;  // calls of other parts compute the rest
+  int32_t *products, *sums;
+};
+
 struct Isa {
   const char* name;
   int lanes;                       // 32-bit numbers in a vector
@@ -68,9 +78,7 @@ struct Isa {
   // ++counts[kBins + floor(x * scale)] for n < 2^32 values, of which |x * scale| < kBins.
   void (*bins)(const float* x, int64_t n, float scale, int64_t* counts);
   NormLoops normalization;
-  // With x = rows[n][count] - zero: products[i][k] += sum of x[i] x[k] for i <= k, sums[k] += sum of x[k]. Null in plain
-  // C++, which numpy's matrix product beats.
-  void (*gram)(const uint8_t* rows, int64_t n, int64_t count, int zero, int32_t* products, int32_t* sums);
+  void (*gram)(const GramCall&);  // null in plain C++, which numpy's matrix product beats
 };
 
 PYQ8_ISAS(PYQ8_DECLARE_ISA)
