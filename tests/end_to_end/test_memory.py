@@ -25,7 +25,7 @@ print(cpu.peak_rss_mib() - before)
 """
 
 
-@pytest.mark.parametrize("effort, times", [("fast", 5), ("default", 6)])
+@pytest.mark.parametrize("effort, times", [("fast", 5), ("default", 8)])
 def test_memory_stays_within_a_few_times_the_weights(effort: str, times: float, tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     body = " ".join(f"a{i + 1} = Conv(a{i}, w{i})" for i in range(LAYERS))
