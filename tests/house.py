@@ -53,8 +53,8 @@ HOUSE = (
     ),
     _room(
         "kernels",
-        "INT16 convolutions and regions of INT8 layers: the numpy references, the C++ in `csrc/` that equals them "
-        "bit for bit, ctypes between them",
+        "INT16 convolutions, regions of INT8 layers, what calibration counts and correction multiplies: the numpy "
+        "references, the C++ in `csrc/` that equals them bit for bit, ctypes between them",
         "errors types stats compiled cpu",
     ),
     _room(
@@ -93,12 +93,12 @@ HOUSE = (
     _room(
         "correction",
         "bring a plan closer to FP32: channels equalized, weights rounded, biases shifted; one technique a file",
-        "files registry types stats affine graph_edit model ops saturation runtime workers",
+        "files registry types stats affine cpu graph_edit kernels model ops saturation runtime workers",
     ),
     _room(
         "plan",
         "plan: which nodes are INT8, with which parameters; the file that says so, checked and fitted to a model",
-        "errors files types stats affine graph_edit model ops saturation passes calibration correction",
+        "errors files types stats affine cpu graph_edit model ops saturation passes calibration correction",
     ),
     _room(
         "rewrite",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import onnx_ir as ir
@@ -45,7 +47,7 @@ class Groundwork:
     """All that is known before a model is written.
 
     Args:
-        original: the FP32 model, taking what the quantized one takes.
+        path: of the FP32 model.
         prepared: behind the exact passes, equalized.
         passes: what each of them did.
         loader: of the calibration images.
@@ -56,7 +58,7 @@ class Groundwork:
         pixels: how the model takes pixels, if it does.
     """
 
-    original: ir.Model
+    path: str | Path
     prepared: ir.Model
     passes: tuple[PassResult, ...]
     loader: Loader
@@ -65,6 +67,14 @@ class Groundwork:
     plan: Plan
     config: Config
     pixels: PixelInput | None
+
+    @cached_property
+    def original(self) -> ir.Model:
+        """The FP32 model, taking what the quantized one takes; read again, so that calibration need not hold it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # told when it was read first
+            model = load(self.path)
+        return model if self.pixels is None else take_pixels(model, self.pixels)
 
     def carry_out(self, plan: Plan) -> ir.Model:
         """The quantized model of the plan found, or of one made of it; it remembers how it was made."""
@@ -136,10 +146,11 @@ def lay_groundwork(
         factors = find_factors(prepared, feeds_of(None), len(spool), executor) if effort.equalize else {}
         prepared = equalize(prepared, factors)
         clock.lap("equalize")
+        check_exact(original, prepared, kept[0])
+        del original, p  # its weights, as far as they are not those of `prepared`
+        clock.lap("check")
         calibration = calibrate(prepared, spool.feeds(), config, step(progress, "calibrate", len(spool)), executor)
         clock.lap("calibrate")
-        check_exact(original, prepared, kept[0])
-        clock.lap("check")
         plan = replace(make_plan(prepared, calibration, config), channel_factors=factors)
         clock.lap("plan")
         if effort.images:
@@ -154,7 +165,7 @@ def lay_groundwork(
                 progress=report_layers,
             )
         clock.lap("correct")
-    return Groundwork(original, prepared, passes, loader, kept, calibration, plan, config, pixels)
+    return Groundwork(model, prepared, passes, loader, kept, calibration, plan, config, pixels)
 
 
 def step(progress: Progress | None, name: str, total: int | None) -> Callable[[int], None] | None:

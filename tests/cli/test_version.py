@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 import pyq8
 from pyq8 import cpu, kernels
+from pyq8.cli import main
 from tests.cli.run import run
 
 pytestmark = pytest.mark.cpu
@@ -43,3 +45,18 @@ def test_onnxruntime_is_not_imported_for_it() -> None:
         "assert not {'onnx', 'onnxruntime', 'onnx_ir', 'PIL', 'torch'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "1"), ("2", "2")])
+def test_threads_of_numpy_are_the_users_to_choose(
+    given: str | None, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Images and layers are computed side by side: more threads in each would only wait for one another."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    assert os.environ["OPENBLAS_NUM_THREADS"] == found

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pyq8 import cpu, kernels
 from pyq8.calibration.calibrate import calibrate
 from pyq8.correction.correct import correct
 from pyq8.correction.effort import EFFORTS, Effort
@@ -102,3 +103,17 @@ def test_efforts_are_ordered() -> None:
     assert fast.images == 0
     assert 0 < default.images <= best.images
     assert 0 < best.layers <= default.layers
+
+
+@pytest.mark.parametrize("isa", ["reference", kernels.isas()[0]])
+@pytest.mark.parametrize("cores", [1, 3])
+def test_neither_cores_nor_instructions_change_the_plan(isa: str, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = between(*BODIES["depthwise"])
+    feeds = random_feeds(model, 16)
+    plan = quantized(model, Config(), feeds).plan
+    expected = correct(model, plan, lambda: feeds, EFFORT, rewrite)
+
+    monkeypatch.setenv("PYQ8_ISA", isa)
+    monkeypatch.setattr(cpu, "share", lambda: cores)
+
+    assert correct(model, plan, lambda: feeds, EFFORT, rewrite) == expected

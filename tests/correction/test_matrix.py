@@ -27,6 +27,9 @@ def check(text: str, weights: Weights, x: Array, axis: int) -> None:
     np.testing.assert_allclose(found, np.moveaxis(expected[0], 1, 0).reshape(found.shape), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(matrix.restore(matrix.rows), weight)
     np.testing.assert_allclose(matrix.mean_patch(x), patches.mean(axis=1), rtol=1e-5, atol=1e-6)
+    codes = np.random.default_rng(1).integers(0, 256, x.shape, dtype=np.uint8)  # 9 stands for 0, also in the padding
+    centred = matrix.patches(codes, 10**6, 0, fill=9).astype(np.float64) - 9
+    np.testing.assert_allclose(matrix.mean_patch(codes, 9), centred.mean(axis=1), rtol=1e-12, atol=1e-12)
     assert matrix.patches(x, 3, 5).shape[1] <= 3 * len(x)
 
 

@@ -44,12 +44,13 @@ def test_a_pass_sees_what_the_whole_model_computes(body: str, weights: Weights) 
         while left:
             source = left[0].inputs[0]
             assert source is not None and source.name
-            seen = [arrays[source.name] for arrays in relay.run(case.plan, [source.name], left)]
+            seen = list(relay.run(case.plan, [source.name], left, lambda number, arrays: (number, arrays)))
+            assert [number for number, _ in seen] == list(range(len(case.feeds)))
             if not source.is_graph_input():
                 expected = run(rewrite(outputs_only(case.model, [source.name]), case.plan), case.feeds)[0]
                 qparams = case.plan.qparams[source.name]  # a code stands for it, whoever computes it
-                expected = affine.dequantize(affine.quantize(expected, qparams), qparams)
-                np.testing.assert_array_equal(np.stack(seen), expected)
+                found = np.stack([arrays[source.name] for _, arrays in seen])
+                np.testing.assert_array_equal(found, affine.quantize(expected, qparams))
             left = left[1:]
 
     assert sum(len(part) for part in parts) == len(set[str]().union(*parts))

@@ -101,10 +101,10 @@ def test_threads_default_to_the_physical_cores() -> None:
     assert session(data, threads=1).get_session_options().intra_op_num_threads == 1
 
 
-@pytest.mark.parametrize("spin, stop", [(True, "0"), (False, "1")])
-def test_spinning_between_calls_can_be_stopped(spin: bool, stop: str) -> None:
+@pytest.mark.parametrize("spin, allowed", [(True, "1"), (False, "0")])
+def test_spinning_can_be_stopped(spin: bool, allowed: str) -> None:
     options = session(relu_model().SerializeToString(), spin=spin).get_session_options()
-    assert options.get_session_config_entry("session.force_spinning_stop") == stop
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == allowed
 
 
 @pytest.mark.skipif("avx2" not in cpu.isa(), reason="ONNX Runtime converts on x86 alone")

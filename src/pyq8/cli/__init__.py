@@ -130,6 +130,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run, and turn every error into one line and an exit code."""
     from pyq8.errors import Pyq8Error
 
+    # read when numpy is imported: layers and images are computed side by side, and its threads would spin beside them
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         sys.exit(root.main(args=argv, prog_name="pyq8", standalone_mode=False) or 0)
     except Pyq8Error as error:

@@ -12,21 +12,26 @@ rounding only, (W - W') E[x]: else both would correct the same error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from pyq8 import cpu
 from pyq8.correction.effort import Effort
 from pyq8.correction.matrix import WeightMatrix
-from pyq8.correction.moments import InputMoments
+from pyq8.correction.moments import InputMoments, Seen
 from pyq8.correction.relay import CarryOut, Relay
 from pyq8.correction.rounding import round_rows
 from pyq8.graph_edit import behind, constant
 from pyq8.model.parts import outputs_only
 from pyq8.ops import find_rule
+from pyq8.runtime.sessions import run
 from pyq8.types import PAIRED, Array, Feeds, Plan
+from pyq8.workers.spread import Sessions, spread
 
 MOMENT_BYTES = 2**27
 """Of the covariances that one pass over the images may hold; one layer always may."""
@@ -92,13 +97,10 @@ def correct(
             left = left[len(chunk) :]
             codes, shifts = dict(plan.codes), dict(plan.bias_shift)
             followers = behind(model.graph, [layer.node for layer in chunk])
-            for layer in chunk:
-                seen, qparams = moments.pop(layer.node.name or ""), plan.qparams[layer.weight]
+            with ThreadPoolExecutor(cpu.share()) as pool:
+                rounded = list(pool.map(partial(_round, plan), chunk, moments))
+            for layer, seen, (found, scale) in zip(chunk, moments, rounded, strict=True):
                 rows = layer.matrix.rows
-                scale = np.broadcast_to(qparams.scale.astype(np.float64).reshape(-1), (rows.shape[0] * rows.shape[1],))
-                scale = scale.reshape(*rows.shape[:2], 1)
-                laid = layer.matrix.laid_out() if qparams.qtype is PAIRED else None
-                found = round_rows(rows / scale, seen.covariance(), qparams.qtype.qmax, laid=laid)
                 codes[layer.weight] = layer.matrix.restore(found)
                 if shift_bias and layer.has_bias:
                     name = layer.node.name or ""
@@ -108,6 +110,15 @@ def correct(
             if progress is not None:
                 progress(len(chunk))
     return plan
+
+
+def _round(plan: Plan, layer: Layer, seen: InputMoments) -> tuple[Array, Array]:
+    """The codes of a layer's rows, and their scales, float64 [G, O, 1]."""
+    qparams, rows = plan.qparams[layer.weight], layer.matrix.rows
+    scale = np.broadcast_to(qparams.scale.astype(np.float64).reshape(-1), (rows.shape[0] * rows.shape[1],))
+    scale = scale.reshape(*rows.shape[:2], 1)
+    laid = layer.matrix.laid_out() if qparams.qtype is PAIRED else None
+    return round_rows(rows / scale, seen.covariance(), qparams.qtype.qmax, laid=laid), scale
 
 
 def find_layers(model: ir.Model, plan: Plan) -> list[Layer]:
@@ -151,27 +162,38 @@ def _means(
     model: ir.Model, layers: list[Layer], images: Callable[[], Iterable[Feeds]]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Layer -> mean patch of its input in FP32, float64 [G, K]."""
-    from pyq8.runtime.sessions import model_session, run
-
     names = list(dict.fromkeys(layer.source.name or "" for layer in layers))
-    session = model_session(outputs_only(model, names), spin=False)
-    fed = {v.name for v in session.get_inputs()}
-    sums = {layer.node.name or "": np.zeros(()) for layer in layers}
+
+    def look(sessions: Sessions, feeds: Feeds) -> list[list[npt.NDArray[np.float64]]]:
+        fed = {v.name for v in sessions[0].get_inputs()}
+        found = run(sessions[0], names, {name: array for name, array in feeds.items() if name in fed})
+        arrays = dict(zip(names, found, strict=True))
+        return [[layer.matrix.mean_patch(arrays[layer.source.name or ""]) for layer in layers]]
+
+    sums = [np.zeros(()) for _ in layers]
     count = 0
-    for feeds in images():
-        count += 1
-        arrays = dict(zip(names, run(session, names, {k: v for k, v in feeds.items() if k in fed}), strict=True))
-        for layer in layers:
-            name = layer.node.name or ""
-            sums[name] = sums[name] + layer.matrix.mean_patch(arrays[layer.source.name or ""])
-    return {name: total / count for name, total in sums.items()}
+    for _, seen in spread(None, [outputs_only(model, names)], look, ((None, feeds) for feeds in images())):
+        for means in seen:
+            count += 1
+            sums = [total + mean for total, mean in zip(sums, means, strict=True)]
+    return {layer.node.name or "": total / count for layer, total in zip(layers, sums, strict=True)}
 
 
-def _observe(relay: Relay, plan: Plan, chunk: list[Layer], left: list[Layer], pixels: int) -> dict[str, InputMoments]:
+def _observe(relay: Relay, plan: Plan, chunk: list[Layer], left: list[Layer], pixels: int) -> list[InputMoments]:
     """Moments of the inputs of these layers as the quantized model computes them."""
-    moments = {layer.node.name or "": InputMoments(layer.matrix, pixels) for layer in chunk}
     names = [layer.source.name or "" for layer in chunk]
-    for number, arrays in enumerate(relay.run(plan, names, [layer.node for layer in left])):
-        for layer in chunk:
-            moments[layer.node.name or ""].update(arrays[layer.source.name or ""], number)
+    moments = [InputMoments(layer.matrix, plan.qparams[name], pixels) for layer, name in zip(chunk, names, strict=True)]
+
+    def look(number: int, arrays: dict[str, Array]) -> list[Seen]:
+        return [each.look(arrays[name], number) for each, name in zip(moments, names, strict=True)]
+
+    with ThreadPoolExecutor(cpu.share()) as pool:
+        for seen in relay.run(plan, names, [layer.node for layer in left], look):
+            for each, layer_seen in zip(moments, seen, strict=True):
+                each.add(layer_seen)
+            full = [(each, patches) for each in moments if (patches := each.take()) is not None]
+            parts = range(cpu.share())
+            work = [pool.submit(each.multiply, patches, i, len(parts)) for each, patches in full for i in parts]
+            for future in work:
+                future.result()
     return moments

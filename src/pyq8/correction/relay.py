@@ -8,23 +8,27 @@ INT8 nodes computed, and the values of everything else.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, TypeVar
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes import common
 
 from pyq8 import affine
 from pyq8.files import scratch
 from pyq8.graph_edit import behind, reads
 from pyq8.model.parts import between
+from pyq8.runtime.sessions import run
 from pyq8.types import Array, Feeds, Plan, QParams
+from pyq8.workers.spread import Sessions, spread
 
 CarryOut = Callable[[ir.Model, Plan], ir.Model]
+T = TypeVar("T")
 
 
 class Relay:
-    """Brings images through a network, pass by pass. Memory holds one image, a nameless temporary file the others.
+    """Brings images through a network, pass by pass: one a core in memory, the others in a nameless temporary file.
 
     Args:
         model: prepared.
@@ -56,32 +60,42 @@ class Relay:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def run(self, plan: Plan, wanted: list[str], left: list[ir.Node]) -> Iterator[dict[str, Array]]:
-        """Tensors of every image, as the quantized model computes them.
+    def run(
+        self, plan: Plan, wanted: list[str], left: list[ir.Node], task: Callable[[int, dict[str, Array]], T]
+    ) -> Iterator[T]:
+        """What a task makes of tensors of every image, as the quantized model computes them; in order.
 
         Args:
             plan: what it says of nodes that are not behind one of `left` is final.
-            wanted: names of tensors.
+            wanted: names of tensors that INT8 nodes read.
             left: the nodes whose inputs this pass or a later one wants, and that are not final.
+            task: gets the number of an image and its tensors, as codes; several at a time, on threads.
         """
-        from pyq8.runtime.sessions import model_session, run
-
         cut, held = self._cut(left), self._held
         codes = _computed_in_int8(self._model, plan)
         computed = [name for name in dict.fromkeys([*wanted, *cut]) if name not in held]
         part = self._carry_out(between(self._model, held, computed), plan) if computed else None
-        session = None if part is None else model_session(part, spin=False)
-        fed = [] if session is None else [v.name for v in session.get_inputs()]
+        outputs = {name: name for name in computed} if part is None else _return_codes(part, computed, codes)
+
+        def bring(sessions: Sessions, item: tuple[int, Feeds]) -> list[tuple[list[Array], T]]:
+            number, arrays = item
+            for session in sessions:
+                fed = [v.name for v in session.get_inputs()]
+                given = {n: affine.dequantize(arrays[n], codes[n]) if n in codes else arrays[n] for n in fed}
+                found = run(session, list(outputs.values()), given, "the INT8 model")
+                arrays = arrays | dict(zip(outputs, found, strict=True))
+            integers = {n: a if a.dtype == np.uint8 else affine.quantize(a, plan.qparams[n])
+                        for n, a in arrays.items() if n in codes or n in wanted}  # fmt: skip
+            following = [integers[n] if n in codes else arrays[n] for n in cut]
+            return [(following, task(number, {n: integers[n] for n in wanted}))]
+
         following = _temporary()
         self._file.seek(0)
-        for _ in range(self._count):
-            arrays = {name: np.load(self._file) for name in held}
-            arrays |= {name: affine.dequantize(arrays[name], codes[name]) for name in codes.keys() & held}
-            if session is not None:
-                given = {name: arrays[name] for name in fed}
-                arrays |= zip(computed, run(session, computed, given, "the INT8 model"), strict=True)
-            _write(following, [affine.quantize(arrays[n], codes[n]) if n in codes else arrays[n] for n in cut])
-            yield {n: arrays[n] if n in codes else _rounded(arrays[n], plan.qparams.get(n)) for n in wanted}
+        items = ((None, (i, {name: np.load(self._file) for name in held})) for i in range(self._count))
+        for _, brought in spread(None, [] if part is None else [part], bring, items):
+            for arrays, found in brought:
+                _write(following, arrays)
+                yield found
         self._file.close()
         self._file, self._held = following, cut
 
@@ -112,9 +126,17 @@ def _computed_in_int8(model: ir.Model, plan: Plan) -> dict[str, QParams]:
     return {name: plan.qparams[name] for name in names if name in plan.qparams}
 
 
-def _rounded(array: Array, qparams: QParams | None) -> Array:
-    """As INT8 nodes read what FP32 computes."""
-    return array if qparams is None else affine.dequantize(affine.quantize(array, qparams), qparams)
+def _return_codes(part: ir.Model, names: list[str], codes: Mapping[str, QParams]) -> dict[str, str]:
+    """Tensor -> the output that stands for it: its codes, of which the part then makes no real numbers."""
+    integers = {v.name: v for n in part.graph for v in n.outputs if v.dtype == ir.DataType.UINT8}
+    found = dict.fromkeys(names, "")
+    for index, name in enumerate(names):
+        value = integers.get(f"{name}_quantized") if name in codes else None
+        if value is not None:
+            part.graph.outputs[index] = value
+        found[name] = part.graph.outputs[index].name or ""
+    common.RemoveUnusedNodesPass()(part)
+    return found
 
 
 def _temporary() -> IO[bytes]:

@@ -94,6 +94,7 @@ def _declare(library: ctypes.CDLL) -> None:
     library.pyq8_ends.argtypes, library.pyq8_ends.restype = [number, pointer, whole, pointer], None
     library.pyq8_bins.argtypes = [number, pointer, whole, ctypes.c_float, pointer]
     library.pyq8_bins.restype = None
+    library.pyq8_gram.argtypes = [number, pointer, *[whole] * 3, number, whole, whole, pointer, pointer]
     library.pyq8_moments.argtypes = [number, pointer, whole, whole, pointer]
     library.pyq8_normalize.argtypes, library.pyq8_normalize.restype = [number, *[pointer] * 4], None
     library.pyq8_norm_backward_sums.argtypes = [number, *[pointer] * 4]

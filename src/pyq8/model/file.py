@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyq8.errors import ModelError, OutputError, Pyq8Error, UsageError
+from pyq8.model.arrays import own_tensors
 from pyq8.model.batch_axis import mark_whole
 from pyq8.model.checks import check_convolutions, check_float, check_tensor, check_whole, locate
 from pyq8.model.fallback import check_kernels
@@ -128,6 +129,7 @@ def _build(proto: onnx.ModelProto, path: Path, quantized: bool) -> ir.Model:
     from onnx_ir.passes import common
 
     model = ir.from_proto(proto)
+    own_tensors(model)
     if quantized:
         check_kernels(model, path)
     else:

@@ -11,6 +11,8 @@ from pyq8.ops.rule import NO_KERNEL, OpRule, rule
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+FINITE = "pyq8.finite"
+
 NO_KERNEL["ConvTranspose"] = "ONNX Runtime has no INT8 ConvTranspose"
 
 
@@ -20,7 +22,7 @@ def _weight(node: ir.Node) -> str | None:
         return "its weight is not a constant"
     if weight.const_value.dtype.numpy() != np.float32:
         return f"its weight is {weight.const_value.dtype.name}, not FLOAT"
-    if not np.isfinite(weight.const_value.numpy()).all():
+    if not _is_finite(weight.const_value):
         return "its weight holds NaN or infinity"
     return None
 
@@ -29,9 +31,16 @@ def _bias(node: ir.Node) -> str | None:
     if len(node.inputs) > 2 and (bias := node.inputs[2]) is not None:
         if bias.const_value is None or not bias.is_initializer():
             return "its bias is not a constant"
-        if not np.isfinite(bias.const_value.numpy()).all():
+        if not _is_finite(bias.const_value):
             return "its bias holds NaN or infinity"
     return None
+
+
+def _is_finite(tensor: ir.TensorProtocol) -> bool:
+    """Remembered with the tensor: every placement asks again, and a tensor does not change."""
+    if FINITE not in tensor.meta:
+        tensor.meta[FINITE] = bool(np.isfinite(tensor.numpy()).all())
+    return bool(tensor.meta[FINITE])
 
 
 def _conv(node: ir.Node) -> str | None:

@@ -9,12 +9,13 @@ weight worse and a finer one cuts more pairs: each channel takes the one with th
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from pyq8 import affine
+from pyq8 import affine, cpu
 from pyq8.saturation import LIMIT, can_saturate, kernel_order, project, undo_kernel_order, unsafe
 from pyq8.types import PAIRED, Array, QParams
 
@@ -38,12 +39,11 @@ def paired_qparams(weight: Array, finest: QParams, axes: Collection[int]) -> QPa
             if not any(can_saturate(affine.quantize(weight, found), axis) for axis in axes):
                 break
         return found
-    best = finest.scale.copy()
     rows = kernel_order(weight, finest.axis)
-    for start in range(0, len(rows), ROWS):
-        part = slice(start, start + ROWS)
-        best[part] = _best(rows[part], finest.scale[part], coarsest)
-    return replace(finest, scale=best, qtype=PAIRED)
+    parts = [slice(start, start + ROWS) for start in range(0, len(rows), ROWS)]
+    with ThreadPoolExecutor(cpu.share()) as pool:
+        best = list(pool.map(lambda part: _best(rows[part], finest.scale[part], coarsest), parts))
+    return replace(finest, scale=np.concatenate(best), qtype=PAIRED)
 
 
 def paired_codes(weight: Array, qparams: QParams) -> npt.NDArray[np.int8] | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyq8 import cpu
 from pyq8.errors import ModelError, OutputError
 from pyq8.model.fallback import find_fallback, needs, refusal
+from pyq8.runtime.heap import give_back
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -30,8 +31,8 @@ LEVELS = {
     "basic": "ORT_ENABLE_BASIC",
     "off": "ORT_DISABLE_ALL",
 }
-INLINE_BYTES = 3 * 2**29
-"""Models up to 1.5 GiB are handed over in memory; a protobuf message ends at 2 GiB."""
+INLINE_BYTES = 2**24
+"""Weights up to 16 MiB are handed over in memory: as a message, ONNX Runtime holds them three times while it loads."""
 
 
 LONGEST = 300
@@ -66,6 +67,7 @@ def session(
     prepack: bool = True,
     fallback: bool = True,
     tell: bool = True,
+    lean: bool = False,
 ) -> onnxruntime.InferenceSession:
     """An ordinary `onnxruntime.InferenceSession` on the CPU, options set right.
 
@@ -75,8 +77,8 @@ def session(
         optimize: how far ONNX Runtime rewrites the graph.
         optimized_path: where to write the graph that really runs. Weights above 1 KiB go to
             `<optimized_path>.data` beside it, so that no size is too large.
-        spin: keep the threads spinning for the next call. False where several sessions share a
-            process: idle pools that spin slow the others down.
+        spin: let threads that wait for work spin. False where several sessions share a process, or processes the
+            cores: what spins slows the others down.
         exact: take int8 weights of which a pair of products can saturate in 16 bits as uint8, which is slower. None:
             only on CPUs that lack VNNI, with a warning. With VNNI it only costs speed.
         profile: start of the path at which `end_profiling()` writes what took how long.
@@ -84,6 +86,7 @@ def session(
         fallback: where pyq8's kernels are missing, take the QDQ twin that a model of `--format pyq8` names, with a
             warning. False refuses it.
         tell: warn where weights are taken as uint8.
+        lean: take memory tensor by tensor, not for all of a run at once: what is returned is then not held twice.
 
     Raises:
         ModelError: ONNX Runtime refuses the model.
@@ -102,12 +105,14 @@ def session(
 
             warnings.warn(cost(name, safe[1]), stacklevel=2)
         return _hand_over(safe[0], partial(session, threads=threads, optimize=optimize, optimized_path=optimized_path,
-                          spin=spin, exact=False, profile=profile, prepack=prepack, fallback=fallback))  # fmt: skip
+                          spin=spin, exact=False, profile=profile, prepack=prepack, fallback=fallback,
+                          lean=lean))  # fmt: skip
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised; ONNX Runtime would print it too
+    options.enable_mem_pattern = not lean
     options.intra_op_num_threads = threads or cpu.physical_cores()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, LEVELS[optimize])
-    options.add_session_config_entry("session.force_spinning_stop", "0" if spin else "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
     options.add_session_config_entry("session.disable_prepacking", "0" if prepack else "1")
     if library.load()[0] is not None:
         register(options)
@@ -133,7 +138,7 @@ def session(
                 raise ModelError(refusal(name, metadata, folder, why)) from error
             warnings.warn(f"{needs(name, why)}; {twin} runs in its place", stacklevel=2)
             return session(twin, threads=threads, optimize=optimize, optimized_path=optimized_path, spin=spin,
-                           exact=exact, profile=profile, prepack=prepack, tell=tell)  # fmt: skip
+                           exact=exact, profile=profile, prepack=prepack, tell=tell, lean=lean)  # fmt: skip
         raise ModelError(f"{name}: onnxruntime cannot load it: {_one_line(error)}") from error
 
 
@@ -184,7 +189,7 @@ def model_session(
 ) -> onnxruntime.InferenceSession:
     """`session` of a model in memory, of any size; the model is not changed.
 
-    Up to 1.5 GiB of weights it goes as bytes. Larger ones, and models whose weights still lie in
+    Up to 16 MiB of weights it goes as bytes. Larger ones, and models whose weights still lie in
     files, go through a temporary directory that is removed as soon as they are loaded.
 
     Raises:
@@ -197,7 +202,7 @@ def model_session(
         safe = unsaturated(model)
         model = model if safe is None else safe[0]
     return _hand_over(model, partial(session, threads=threads, optimize=optimize, optimized_path=optimized_path,
-                      spin=spin, exact=False, fallback=False))  # fmt: skip
+                      spin=spin, exact=False, fallback=False, lean=True))  # fmt: skip
 
 
 def _exact(asked: bool | None) -> bool:
@@ -238,6 +243,7 @@ def _hand_over(
     size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
     if size <= INLINE_BYTES and not in_files:
         return load(onnx_ir.to_proto(model).SerializeToString())
+    give_back()  # of what was before
     with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
         path = Path(folder) / "model.onnx"
         try:
@@ -247,7 +253,9 @@ def _hand_over(
                 f"{folder}: cannot hold {size / 2**30:.1f} GiB of weights ({error.strerror}); "
                 "set TMPDIR to a disk with more room"
             ) from error
-        return load(str(path))
+        loaded = load(str(path))
+    give_back()  # of what only loading took
+    return loaded
 
 
 def _one_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ from pyq8.metrics.sqnr import decibel
 from pyq8.model.intake import intake
 from pyq8.model.parts import with_outputs, with_seeds
 from pyq8.ops import SameAs, find_rule
-from pyq8.types import Plan
+from pyq8.types import Array, Plan
 from pyq8.verify.accuracy import AccuracyReport, Tally, image_size, plain_row
 from pyq8.verify.proof import Proof, run_file
 from pyq8.workers.runs import pieces, rows_of, run_images
@@ -23,6 +23,10 @@ from pyq8.workers.runs import pieces, rows_of, run_images
 if TYPE_CHECKING:
     import onnx_ir as ir
     import onnxruntime
+
+
+PIECE = 2**15
+"""Values that are compared at once: what is made of them stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ def _moves(node: ir.Node) -> bool:
     return rule is not None and isinstance(rule.output, SameAs)
 
 
+def _pieces(array: Array) -> list[Array]:
+    """Its values, in order, by PIECE."""
+    return np.split(array.reshape(-1), range(PIECE, array.size, PIECE))
+
+
 def compare(
     prepared: ir.Model,
     quantized: ir.Model,
@@ -99,17 +108,20 @@ def compare(
     tally, proof = Tally(), Proof(prepared)
     taken = intake(prepared)
     size = taken.size
-    for piece in (p for batch in batches for p in pieces(batch, taken, inputs)):
+
+    def compare_on(piece: Batch) -> None:
         feeds, count = piece.feeds, len(piece)
         expected = run_images(reference, list(dict.fromkeys(outputs + names)), feeds, size, count)
         found = run_images(candidate, list(dict.fromkeys(outputs + codes)), feeds, size, count, "the INT8 model")
         for name, code in zip(names, codes, strict=True):
             ref, q = expected[name], found[code]
             if np.shape(ref) == np.shape(q):
-                difference = affine.dequantize(q, plan.qparams[name]) - ref
-                signal[name] += float(np.vdot(ref, ref))
-                noise[name] += float(np.vdot(difference, difference))
+                for values, integers in zip(_pieces(ref), _pieces(q), strict=True):
+                    difference = affine.dequantize(integers, plan.qparams[name]) - values
+                    signal[name] += float(np.vdot(values, values))
+                    noise[name] += float(np.vdot(difference, difference))
         refs, outs = ({n: run[n] for n in outputs if n in run} for run in (expected, found))
+        del expected, found, ref, q
         if written is not None:
             planned, ran = outs, run_file(written, outputs, feeds)
             arrays = {n: rows_of(array, size, count) for n, array in zip(outputs, ran, strict=True)}
@@ -117,8 +129,11 @@ def compare(
             outs = {n: array for n, array in arrays.items() if array is not None and n in refs}
             proof.add(refs, planned, outs)
         tally.add(Outputs(refs, outs, piece.labels, piece.names, image_size(taken.samples(feeds))))
+
+    for piece in (p for batch in batches for p in pieces(batch, taken, inputs)):
+        compare_on(piece)
         if progress is not None:
-            progress(count)
+            progress(len(piece))
     proof.check()
     rows = [LayerRow(n, computed[n], float(decibel(signal[n], noise[n]))) for n in names if signal[n] + noise[n] > 0]
     accuracy = AccuracyReport(tuple(plain_row(*key, metric) for key, metric in tally.counted().items()), tally.samples)

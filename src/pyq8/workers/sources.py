@@ -64,15 +64,19 @@ class Source:
             _sessions.pop(self.path, None)
 
     def _open(self) -> onnxruntime.InferenceSession:
-        from pyq8.runtime.sessions import session
-
         if self.content is None:
             if not Path(self.path).is_file():
                 raise WorkerError(
                     f"worker on {socket.gethostname()}: does not see {self.path}; set TMPDIR to a folder that all share"
                 )
-            return session(self.path, threads=1, spin=False, fallback=False, tell=False)
+            return _session(Path(self.path))
         with tempfile.TemporaryDirectory(prefix="pyq8-") as folder:
             for name, data in self.content.items():
                 (Path(folder) / name).write_bytes(data)
-            return session(Path(folder) / Path(self.path).name, threads=1, spin=False, fallback=False, tell=False)
+            return _session(Path(folder) / Path(self.path).name)
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    from pyq8.runtime.sessions import session
+
+    return session(path, threads=1, spin=False, fallback=False, tell=False, lean=True)

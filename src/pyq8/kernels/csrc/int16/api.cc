@@ -103,11 +103,21 @@ PYQ8_API float pyq8_quantize(int isa, const float* x, int64_t n, const float* sc
   return isa_of(isa).absmax(most.data(), int64_t(most.size()));
 }
 
-// These two run in the thread that calls them: calibration has threads of its own.
+// These three run in the thread that calls them: calibration has threads of its own.
 PYQ8_API void pyq8_ends(int isa, const float* x, int64_t n, float* low_high) { isa_of(isa).ends(x, n, low_high); }
 
 PYQ8_API void pyq8_bins(int isa, const float* x, int64_t n, float scale, int64_t* counts) {
   constexpr int64_t kMost = int64_t(1) << 31;
   for (int64_t first = 0; first < n; first += kMost)
     isa_of(isa).bins(x + first, std::min(kMost, n - first), scale, counts);
+}
+
+PYQ8_API int pyq8_gram(int isa, const uint8_t* rows, int64_t groups, int64_t n, int64_t count, int zero, int64_t part,
+                       int64_t parts, int32_t* products, int32_t* sums) {
+  try {
+    isa_of(isa).gram({rows, groups, n, count, zero, part, parts, products, sums});
+    return 0;
+  } catch (const std::bad_alloc&) {
+    return 1;
+  }
 }

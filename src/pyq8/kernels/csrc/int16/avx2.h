@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/vector_avx2.h"
+#include "int16/gram.h"
 #include "int16/isa.h"
 #include "int16/loops_plain.h"
 #include "int16/tiles.h"
@@ -26,6 +27,7 @@ constexpr Isa isa_avx2(const char* name, const Tiles<Dot, kRows, kVectors>& tile
   Isa isa = plain_loops(name, Dot::kLanes);
   isa.rows = kRows;
   isa.tiles = tiles.of;
+  isa.gram = gram<Dot>;
   return isa;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/vector_avx512.h"
+#include "int16/gram.h"
 #include "int16/isa.h"
 #include "int16/loops_avx512.h"
 #include "int16/loops_plain.h"
@@ -27,6 +28,7 @@ constexpr Isa isa_avx512(const char* name, const Tiles<Dot, kRows, kVectors>& ti
   Isa isa = plain_loops(name, Dot::kLanes);
   isa.rows = kRows;
   isa.tiles = tiles.of;
+  isa.gram = gram<Dot>;
   isa.rows_wide = kRowsWide;
   isa.tiles_wide = wide.of;
   isa.interleave = interleave_avx512;

@@ -9,7 +9,7 @@
 constexpr int kVectors = 2;    // of a block of packed operands: [step][kVectors * lanes] times 32 bits
 constexpr int kMostRows = 14;  // of any register tile
 constexpr int kMostLanes = 16;
-constexpr int kBins = 4096;  // of a histogram, a sign
+constexpr int kBins = 4096;              // of a histogram, a sign
 constexpr int64_t kOutside = INT64_MIN;  // the offset of a tap that is outside of the image for a whole tile
 
 // One call of a register tile. All pointers but `out` and `bias` are to packed or padded memory.
@@ -36,6 +36,16 @@ struct Tile {
 };
 
 using TileFunction = void (*)(const Tile&);
+
+// With x = rows[g][n][count] - zero: products[g][i][k] += sum over n of x[i] x[k] for i <= k,
+// sums[g][k] += sum over n of x[k].
+struct GramCall {
+  const uint8_t* rows;
+  int64_t groups, n, count;
+  int zero;
+  int64_t part, parts;  // calls of other parts compute the rest
+  int32_t *products, *sums;
+};
 
 struct Isa {
   const char* name;
@@ -68,6 +78,7 @@ struct Isa {
   // ++counts[kBins + floor(x * scale)] for n < 2^32 values, of which |x * scale| < kBins.
   void (*bins)(const float* x, int64_t n, float scale, int64_t* counts);
   NormLoops normalization;
+  void (*gram)(const GramCall&);  // null in plain C++, which numpy's matrix product beats
 };
 
 PYQ8_ISAS(PYQ8_DECLARE_ISA)

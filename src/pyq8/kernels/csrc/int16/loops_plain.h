@@ -8,7 +8,7 @@
 
 namespace {
 
-// The tiles are to be filled in.
+// The tiles and `gram` are to be filled in.
 constexpr Isa plain_loops(const char* name, int lanes) {
   return {name,
           lanes,
@@ -26,7 +26,8 @@ constexpr Isa plain_loops(const char* name, int lanes) {
           quantize_plain,
           ends_plain,
           bins_plain,
-          {moments_plain, normalize_plain, backward_sums_plain, norm_backward_plain}};
+          {moments_plain, normalize_plain, backward_sums_plain, norm_backward_plain},
+          nullptr};
 }
 
 }  // namespace
