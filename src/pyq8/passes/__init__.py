@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyq8.passes.result import PassResult
+from pyq8.types import REGIONS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -24,11 +25,12 @@ class Prepared:
         return "\n".join(str(p) for p in self.passes)
 
 
-def prepare(model: ir.Model) -> Prepared:
+def prepare(model: ir.Model, format: str = "qdq") -> Prepared:
     """An equal model that is easier to quantize: same outputs within 1e-5 relative.
 
     Args:
         model: as `pyq8.model.file.load` returns it; not changed.
+        format: that it is prepared for; regions compute as tables what convolutions stand for in the others.
     """
     from onnx_ir.passes import common
 
@@ -82,7 +84,7 @@ def prepare(model: ir.Model) -> Prepared:
     model = model.clone()
     results = []
     infer_shapes(model)
-    for module in ordered:
+    for module in (m for m in ordered if m is not hard_sigmoid_to_conv or format != REGIONS):
         before = owners(model.graph)
         results.append(module.run(model))
         common.RemoveUnusedNodesPass()(model)

@@ -13,7 +13,7 @@ from pyq8.rewrite.region.match import looked_through
 from pyq8.rewrite.region.nodes import is_bytes, is_pixel, qparams, rank, size
 from pyq8.rewrite.region.patterns import find_sums
 from pyq8.rewrite.region.products import convolution, product, sum_numbers
-from pyq8.rewrite.region.spec import CEIL, COUNT_ALL, Constants, Kind, Layer, Sink, Source, window
+from pyq8.rewrite.region.spec import BY_CHANNEL, CEIL, COUNT_ALL, Constants, Kind, Layer, Sink, Source, window
 from pyq8.rewrite.region.tensors import RegionTensors
 from pyq8.types import UINT8, Array, QParams
 
@@ -136,6 +136,15 @@ def _table(region: RegionTensors, node: ir.Node, x: int, y: int, real: Array, in
     region.layer(Layer(Kind.TABLE, x, -1, y, weight=region.constant(codes)), node)
 
 
+def _chain(region: RegionTensors, node: ir.Node) -> None:
+    x, codes = region.read(node.inputs[0]), constant(node.inputs[3])
+    assert codes is not None
+    y = region.new(node.outputs[0], region.channels(x), qparams(node, 4)[1])
+    mode = BY_CHANNEL if codes.ndim == 2 else 0
+    region.layer(Layer(Kind.TABLE, x, -1, y, mode=mode, weight=region.constant(codes)))
+    region.names[-1] = "\n".join(node.attributes["names"].as_strings())
+
+
 def _normalize(region: RegionTensors, node: ir.Node) -> None:
     (x_scale, _), (y_scale, y_zero) = qparams(node, 1), qparams(node, 4)
     x = region.read(node.inputs[0])
@@ -159,6 +168,7 @@ EMIT = {
     "QLinearMul": _pair,
     "QLinearNormalize": _normalize,
     "QLinearSigmoid": _sigmoid,
+    "QLinearTable": _chain,
     "QuantizeLinear": _quantize,
     "Transpose": _channels_last,
 }

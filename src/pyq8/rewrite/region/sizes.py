@@ -5,10 +5,10 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from pyq8.graph_edit import constant, static_int, static_ints
-from pyq8.rewrite.region.nodes import data, rank
+from pyq8.rewrite.region.nodes import CUTS, data, first_channel, rank
 
-KEEPS = {"QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearNormalize", "Pad",
-         "QuantizeLinear", "DequantizeLinear"}  # fmt: skip
+KEEPS = {"QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearNormalize",
+         "QLinearTable", "Pad", "Slice", "Split", "QuantizeLinear", "DequantizeLinear"}  # fmt: skip
 """Operators whose result is as large as their images."""
 SLIDES = {"QLinearConv", "MaxPool", "QLinearAveragePool"}
 
@@ -18,15 +18,19 @@ def name_sizes(graph: ir.Graph) -> None:
 
     A height or width n becomes (n + pads - dilation * (kernel - 1) - 1) // stride + 1: that text is an open one's name.
     """
-    for node in graph:
-        y = node.outputs[0]
-        if rank(y) != 4 or y.shape is None:
-            continue
-        for axis in (1, 2, 3):
-            found = _size(node, axis) if axis > 1 else _channels(node)
-            named = y.is_graph_output() and known(y.shape[axis]) and not isinstance(found, int)
-            if found is not None and not named and not isinstance(y.shape[axis], int):
-                y.shape[axis] = found
+    for value in [value for node in graph for value in node.outputs]:
+        _name(value)
+
+
+def _name(y: ir.Value) -> None:
+    node = y.producer()
+    if node is None or rank(y) != 4 or y.shape is None:
+        return
+    for axis in (1, 2, 3):
+        found = _size(node, axis) if axis > 1 else _channels(node)
+        named = y.is_graph_output() and known(y.shape[axis]) and not isinstance(found, int)
+        if found is not None and not named and not isinstance(y.shape[axis], int):
+            y.shape[axis] = found
 
 
 def known(dim: int | ir.SymbolicDim) -> bool:
@@ -66,6 +70,8 @@ def _size(node: ir.Node, axis: int) -> ir.SymbolicDim | int | None:
 
 def _changes(node: ir.Node, axis: int) -> bool:
     """Whether a Pad or QLinearConcat may change the size along an axis."""
+    if node.op_type in CUTS:
+        return first_channel(node.outputs[0]) is None
     if node.op_type == "Pad":
         pads = constant(node.inputs[1])
         return pads is None or pads.size != 8 or bool(pads.reshape(2, 4)[:, axis].any())

@@ -62,6 +62,8 @@ class Sink(IntEnum):
 
 COUNT_ALL, CEIL = 1, 2
 """`mode` of pools, added: divide by the pads too; ceil_mode."""
+BY_CHANNEL = 1
+"""`mode` of TABLE: every channel has a table of its own."""
 TO_FLOAT = 1
 """`mode` of CONV: the result is a float output."""
 

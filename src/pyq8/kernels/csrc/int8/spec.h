@@ -38,6 +38,7 @@ constexpr int kLayerFields = sizeof(Layer) / sizeof(int64_t);
 // Layer::mode
 enum Source : int64_t { kFloatNchw, kByteNchw, kByteNhwc };            // kQuantize: the input
 enum Result : int64_t { kToBytes, kToFloat };                         // kConv: y is a tensor, or a float output [n][k]
+enum Lookup : int64_t { kOneTable, kByChannel };                       // kTable
 enum Pool : int64_t { kCountAll = 1, kCeil = 2 };                     // pools, added: divide by the pads too; ceil_mode
 enum Sink : int64_t { kToFloatNchw, kToByteNchw, kToFloatFlat, kToByteNhwc, kToByteFlat };  // kDequantize
 
@@ -50,7 +51,7 @@ enum Sink : int64_t { kToFloatNchw, kToByteNchw, kToFloatFlat, kToByteNhwc, kToB
 //   kAveragePool  scale: float[2], of x and of y
 //   kAdd          scale: the numbers of a Sum, float[5]
 //   kMultiply     scale: float[1], of x times that of `other` over that of y
-//   kTable        weight: uint8[256]
+//   kTable        weight: uint8[256], or uint8[channels][256]
 //   kDequantize   scale: float[1]
 //   kNormalize    weight: float[channels], scale: float[3], of x, the least length, of y
 struct Spec {

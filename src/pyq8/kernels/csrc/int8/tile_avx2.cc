@@ -4,6 +4,7 @@
 #include "int8/depthwise_avx2.h"
 #include "int8/dot.h"
 #include "int8/loops.h"
+#include "int8/table_avx2.h"
 #include "int8/tile.h"
 
 namespace {
@@ -19,6 +20,7 @@ constexpr Isa kAvx2 = [] {
   isa.tiles = {{0, 4}, {nullptr, kWords.of}};
   isa.pairs = {{0, 6}, {nullptr, kPairs.of}};
   isa.depthwise = depthwise_avx2;
+  isa.table = table_avx2;
   isa.multiply_add = multiply_add<Bytes256>;
   return isa;
 }();

@@ -3,6 +3,7 @@
 #include "int8/depthwise_avx2.h"
 #include "int8/dot.h"
 #include "int8/loops.h"
+#include "int8/table_avx512.h"
 #include "int8/tile.h"
 
 namespace {
@@ -21,6 +22,7 @@ constexpr Isa kAvx512 = [] {
   isa.tiles = {{0, 12, 10}, {nullptr, kWords1.of, kWords2.of}};
   isa.pairs = {{0, 14, 12, 8}, {nullptr, kPairs1.of, kPairs2.of, kPairs3.of}};
   isa.depthwise = depthwise_avx2;
+  isa.table = table_avx512;
   isa.multiply_add = multiply_add<Bytes512>;
   return isa;
 }();

@@ -3,6 +3,7 @@
 #include "int8/depthwise_avx2.h"
 #include "int8/dot.h"
 #include "int8/loops.h"
+#include "int8/table_avx2.h"
 #include "int8/tile.h"
 
 namespace {
@@ -31,6 +32,7 @@ constexpr Isa kAvxVnni = [] {
   Isa isa = plain_loops("avx_vnni", Bytes256::kLanes);
   isa.tiles = {{0, 6}, {nullptr, kTiles.of}};
   isa.depthwise = depthwise_avx2;
+  isa.table = table_avx2;
   isa.multiply_add = multiply_add<Bytes256>;
   return isa;
 }();
