@@ -75,6 +75,30 @@ INSIDE: dict[str, tuple[str, Weights]] = {
             "step": np.array([1]),
         },
     ),
+    "DepthToSpace": ("c = DepthToSpace<blocksize = 2>(a) [d] b = Conv(c, w3)", {"w3": (16, 4, 3, 3)}),
+    "DepthToSpace, channels first": (
+        'c = DepthToSpace<blocksize = 4, mode = "CRD">(a) [d] b = Conv<strides = [2, 2]>(c, w3)',
+        {"w3": (16, 1, 3, 3)},
+    ),
+    "DepthToSpace, cut": (
+        "c = DepthToSpace<blocksize = 2>(a) [s] s = Slice(c, from, to, axes) [d] b = Conv(s, w3)",
+        {"w3": (16, 4, 3, 3), "from": np.array([1, 0]), "to": np.array([-2, 2**62]), "axes": np.array([2, 3])},
+    ),
+    "DepthToSpace, read as a whole too": (
+        "c = DepthToSpace<blocksize = 2>(a) [s] s = Slice(c, from, to, axes) [d] d = Conv(s, w3) "
+        "[e] e = Conv(c, w4) [t] b = Add(d, e)",
+        {
+            "w3": (16, 4, 3, 3),
+            "w4": (16, 4, 3, 10),
+            "from": np.array([3]),
+            "to": np.array([20]),
+            "axes": np.array([-1]),
+        },
+    ),
+    "Pad by the edge": (
+        'p = Pad<mode = "edge">(a, pads) [d] b = Conv(p, w3)',
+        {"w3": (16, 16, 3, 3), "pads": np.array([0, 0, 1, 0, 0, 0, 2, 3])},
+    ),
     "Reshape to itself": ("b = Reshape(a, shape)", {"shape": np.array([0, 16, 12, 12])}),
 }
 OUTSIDE: dict[str, tuple[str, Weights, int]] = {

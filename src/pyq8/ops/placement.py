@@ -20,7 +20,7 @@ from pyq8.graph_edit import reads
 from pyq8.ops import NO_KERNEL, SameAs, Stored, find_rule
 from pyq8.types import TABLE
 
-MOVING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice")
+MOVING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "DepthToSpace")
 """What may stand between a detector's head and its post-processing."""
 EXCLUDED = "excluded by"
 """How the reason begins why a node is FP32 that the user or a search wants FP32."""
@@ -78,9 +78,11 @@ class Placement:
         """The value that an INT8 node makes it of without changing the scale."""
         producer = value.producer()
         rule = find_rule(producer)
-        if producer is None or rule is None or not isinstance(rule.output, SameAs):
+        if producer is None or rule is None or (producer.name or "") not in self.outputs:
             return None
-        return producer.inputs[rule.output.input] if (producer.name or "") in self.outputs else None
+        if producer.op_type == "Concat" and len(set(producer.inputs)) == 1:  # of one tensor, side by side
+            return producer.inputs[0]
+        return producer.inputs[rule.output.input] if isinstance(rule.output, SameAs) else None
 
 
 def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str] | None = None) -> Placement:

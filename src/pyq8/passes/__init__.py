@@ -30,7 +30,8 @@ def prepare(model: ir.Model, format: str = "qdq") -> Prepared:
 
     Args:
         model: as `pyq8.model.file.load` returns it; not changed.
-        format: that it is prepared for; regions compute as tables what convolutions stand for in the others.
+        format: that it is prepared for. Regions compute as tables what convolutions stand for in the others, and
+            convolutions that would be slower than a Resize in FP32.
     """
     from onnx_ir.passes import common
 
@@ -39,6 +40,7 @@ def prepare(model: ir.Model, format: str = "qdq") -> Prepared:
     from pyq8.passes import (
         average_pool_to_conv,
         batchnorm_to_conv,
+        conv_transpose_to_conv,
         fold_affine,
         fold_batchnorm,
         fold_constants,
@@ -53,6 +55,7 @@ def prepare(model: ir.Model, format: str = "qdq") -> Prepared:
         pool_after_conv,
         reduce_mean_to_pool,
         remove_identity,
+        resize_to_conv,
         split_fused_conv,
         widen_groups,
         write_axes,
@@ -72,6 +75,8 @@ def prepare(model: ir.Model, format: str = "qdq") -> Prepared:
         fold_batchnorm,  # ... and another BatchNorm behind that
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
+        conv_transpose_to_conv,  # behind all that folds into it
+        resize_to_conv,
         move_stride,  # the rest is for speed
         widen_groups,
         hard_sigmoid_to_conv,
@@ -84,7 +89,8 @@ def prepare(model: ir.Model, format: str = "qdq") -> Prepared:
     model = model.clone()
     results = []
     infer_shapes(model)
-    for module in (m for m in ordered if m is not hard_sigmoid_to_conv or format != REGIONS):
+    left_out = hard_sigmoid_to_conv if format == REGIONS else resize_to_conv
+    for module in (m for m in ordered if m is not left_out):
         before = owners(model.graph)
         results.append(module.run(model))
         common.RemoveUnusedNodesPass()(model)

@@ -13,7 +13,7 @@ WRITES = {"QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6, "QLine
 """Operators that compute a tensor of a region -> where the scale of it is among their inputs."""
 CUTS = ("Slice", "Split")
 """Operators that take some channels of a tensor."""
-PASS_ON = ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad", *CUTS)
+PASS_ON = ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad", "DepthToSpace", *CUTS)
 """Operators whose result has the scale and zero point of what they read."""
 
 

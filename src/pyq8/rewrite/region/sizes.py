@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from pyq8.graph_edit import constant, static_int, static_ints
+from pyq8.rewrite.region.movement import find_move
 from pyq8.rewrite.region.nodes import CUTS, data, first_channel, rank
 
 KEEPS = {"QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearNormalize",
@@ -52,6 +53,12 @@ def _size(node: ir.Node, axis: int) -> ir.SymbolicDim | int | None:
         dims = [dim for dim in dims if dim != 1] or dims  # a single pixel is spread
         return dims[0] if dims and known(dims[0]) and all(dim == dims[0] for dim in dims) else None
     x = data(node)
+    move = find_move(node)
+    if move is not None and x is not None and x.shape is not None and known(x.shape[axis]):
+        dim, more = x.shape[axis], (move.top + move.bottom, move.left + move.right)[axis - 2]
+        if isinstance(dim, int) or (move.block == 1 and not more):
+            return dim * move.block + more if isinstance(dim, int) else dim
+        return ir.SymbolicDim(f"({dim.value})*{move.block}{more:+d}")
     if node.op_type not in SLIDES or rank(x) != 4 or x is None or x.shape is None or not known(x.shape[axis]):
         return None
     if static_int(node, "ceil_mode", 0) or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":

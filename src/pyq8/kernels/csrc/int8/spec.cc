@@ -13,6 +13,7 @@ constexpr int64_t kMost = int64_t(1) << 31;   // of any size
 constexpr int64_t kMostNormalized = 1 << 15;  // 2^15 * 255^2 < 2^31
 constexpr int64_t kMostProducts = 1 << 16;    // 2^16 * 255 * 128 < 2^31
 constexpr double kMostResult = 2147483520.0;  // the largest float below 2^31
+constexpr int64_t kMostBlock = 64;
 constexpr int64_t kMostCount = 1 << 16;       // of tensors and layers
 
 [[noreturn]] void fail(size_t layer, const std::string& what) {
@@ -71,6 +72,16 @@ class Check {
         constant(l_.weight, l_.mode == kByChannel ? 256 * tensor(l_.x).channels : 256, 1,
                  "its table is not inside of the constants");
         return;
+      case kMove: {
+        const Tensor &x = read(l_.x), &y = write(l_.y);
+        need(l_.r >= 1 && l_.r <= kMostBlock && l_.s == l_.r, "a block is not of 1 ... 64 rows and as many columns");
+        need(x.channels == y.channels * l_.r * l_.s, "channels that do not fit its blocks");
+        need(l_.mode == kPixelsFirst || l_.mode == kChannelsFirst, "no such mode");
+        for (const int64_t v : {l_.top, l_.left, l_.bottom, l_.right}) {
+          need(v > -4096 && v < 4096, "what it adds or cuts is not within +-4095");
+        }
+        return;
+      }
       case kNormalize: {
         const Tensor &x = read(l_.x), &y = write(l_.y);
         need(x.channels == y.channels && x.channels <= kMostNormalized, "channels that differ, or too many");
