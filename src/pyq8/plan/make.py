@@ -34,7 +34,8 @@ def make_plan(model: ir.Model, calibration: Calibration, config: Config) -> Plan
     tables = find_tables(model, config.exclude) if config.format == REGIONS else {}
     placement = place(model, config.exclude, tables)
     placement = place(model, config.exclude, {**tables, **choose(placement)})
-    activations = activation_qparams(placement, calibration, config, known_ranges(place(model)))
+    known = known_ranges(place(model)) | known_ranges(placement)  # behind a table more can be INT8
+    activations = activation_qparams(placement, calibration, config, known)
     weights = weight_qparams(placement, activations, config)
     codes = _paired_codes(model, weights)
     shifts = bias_shifts(placement, calibration, weights, codes) if config.bias_correction else {}
