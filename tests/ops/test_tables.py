@@ -11,7 +11,7 @@ from pyq8.ops.placement import place
 from pyq8.ops.tables import find_tables
 from pyq8.types import TABLE
 
-from ..small_models import Weights, between
+from ..small_models import Weights, between, parse
 
 CONSTANTS: Weights = {"three": np.float32(3), "each": (16, 1, 1), "map": (1, 1, 12, 12), "w": (16, 32, 1, 1)}
 FOUND: dict[str, tuple[str, set[str]]] = {
@@ -33,6 +33,15 @@ def test_the_nodes_of_chains(name: str) -> None:
     body, expected = FOUND[name]
 
     assert find_tables(between(body, CONSTANTS)) == dict.fromkeys(expected, TABLE)
+
+
+def test_what_a_gemm_hands_on_in_float_is_not_rounded_for_a_table() -> None:
+    text = """g (float[N, 8, 6, 6] x) => (float[N, C] y) {
+        p = Conv(x, k)  f = Flatten(p)  [one] a = Gemm(f, w)  [act] b = HardSwish(a)  [two] c = Gemm(b, v)  [relu] r = Relu(c)
+        [late] d = Tanh(r)  [three] y = Gemm(d, v)
+    }"""
+
+    assert find_tables(parse(text, {"k": (16, 8, 6, 6), "w": (16, 16), "v": (16, 16)})) == {"late": TABLE}
 
 
 def test_what_reads_a_table_is_int8() -> None:

@@ -65,6 +65,7 @@ def test_operators_of_later_opsets_are_tables_too() -> None:
         ("[s] b = Mish(a)", 18),
         ("[s] b = Gelu(a)", 20),
         ('[s] b = Gelu<approximate = "tanh">(a)', 20),
+        ("[s] b = Swish(a)", 24),
     ):
         case = of_regions(between(body, opset=opset))
         regions = rewrite(case.model, case.plan, "pyq8")

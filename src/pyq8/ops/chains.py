@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ELEMENTWISE = frozenset(
     "Add Sub Mul Div Pow Min Max Sigmoid HardSigmoid HardSwish Tanh Relu LeakyRelu PRelu ThresholdedRelu Elu Selu Celu "
-    "Softplus Softsign Mish Gelu Erf Exp Log Sqrt Reciprocal Abs Neg Clip".split()
+    "Softplus Softsign Mish Swish Gelu Erf Exp Log Sqrt Reciprocal Abs Neg Clip".split()
 )
 
 

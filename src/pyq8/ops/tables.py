@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyq8.ops import find_rule
 from pyq8.ops.chains import find_sources
 from pyq8.ops.placement import EXCLUDED, Placement, place
 from pyq8.ops.rule import RULES
@@ -30,13 +31,21 @@ def find_tables(model: ir.Model, exclude: Sequence[str] = ()) -> dict[str, str]:
     sources = find_sources(model.graph, excluded)
     absorbed = {name for name, owner in plain.absorbed.items() if owner not in {n.name for n in sources}}
     sources = find_sources(model.graph, excluded | absorbed)
-    tables = {node.name or "": TABLE for node, source in sources.items() if not _is_single(node, source, sources)}
+    left = {source for source in sources.values() if _is_float(source, plain)}
+    chains = {node: source for node, source in sources.items() if source not in left}
+    tables = {node.name or "": TABLE for node, source in chains.items() if not _is_single(node, source, sources)}
     while True:
         placement = place(model, exclude, tables)
         idle = _unread(model.graph, placement)
         tables = {n: TABLE for n in tables if placement.float_nodes.get(n) == TABLE and n not in idle}
         if not idle:
             return tables
+
+
+def _is_float(source: ir.Value, plain: Placement) -> bool:
+    """Whether an INT8 node hands it on in float32, unrounded, unless a table reads it: a Gemm can."""
+    rule = find_rule(producer := source.producer())
+    return rule is not None and rule.float_output and producer in plain.int8 and not plain.quantized_readers(source)
 
 
 def _is_single(node: ir.Node, source: ir.Value, sources: dict[ir.Node, ir.Value]) -> bool:

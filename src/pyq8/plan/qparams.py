@@ -70,8 +70,7 @@ def writes_float(node: ir.Node, rule: OpRule, placement: Placement) -> bool:
     """Whether an INT8 node hands on float32: its kernel can, and nothing INT8 reads it."""
     output = placement.output(node)
     absorbs = output is not node.outputs[0]
-    tables = any(placement.is_table(use.node) for use in output.uses())
-    return rule.float_output and not absorbs and not tables and not placement.quantized_readers(output)
+    return rule.float_output and not absorbs and not placement.quantized_readers(output)
 
 
 def weight_qparams(placement: Placement, activations: Mapping[str, QParams], config: Config) -> dict[str, QParams]:
