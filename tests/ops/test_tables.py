@@ -37,7 +37,8 @@ def test_the_nodes_of_chains(name: str) -> None:
 
 def test_what_a_gemm_hands_on_in_float_is_not_rounded_for_a_table() -> None:
     text = """g (float[N, 8, 6, 6] x) => (float[N, C] y) {
-        p = Conv(x, k)  f = Flatten(p)  [one] a = Gemm(f, w)  [act] b = HardSwish(a)  [two] c = Gemm(b, v)  [relu] r = Relu(c)
+        p = Conv(x, k)  f = Flatten(p)
+        [one] a = Gemm(f, w)  [act] b = HardSwish(a)  [two] c = Gemm(b, v)  [relu] r = Relu(c)
         [late] d = Tanh(r)  [three] y = Gemm(d, v)
     }"""
 
