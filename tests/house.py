@@ -66,7 +66,7 @@ HOUSE = (
     _room(
         "ops",
         "what quantization must know of an operator: a table row each; `placement.py` decides what can be INT8, "
-        "`by_cost.py` what of it is faster in FP32",
+        "`by_cost.py` what of it is faster in FP32, `tables.py` which chains are tables of codes",
         "errors registry types graph_edit",
     ),
     _room("saturation", "which pairs of products saturate on CPUs without VNNI", "types graph_edit ops"),

@@ -62,6 +62,17 @@ def test_per_tensor_is_exactly_onnx(low: float, high: float) -> None:
     assert same(y, expected_y)
 
 
+def test_weights_that_are_multiples_of_one_number_are_not_rounded() -> None:
+    """Those of an interpolation by seven; of trained weights the largest decides, and of too many multiples."""
+    exact = np.outer([3, 4, 0], [3, 4, 0]).ravel() / 49
+    weight = np.stack([exact, exact * 1.01 ** np.arange(9), exact + 3]).astype(np.float32)
+
+    qparams = affine.choose_weight_qparams(weight, 0)
+
+    np.testing.assert_allclose(qparams.scale, [1 / 49, *weight[1:].max(axis=1) / 127], rtol=1e-6)
+    np.testing.assert_allclose(affine.dequantize(affine.quantize(weight, qparams), qparams)[0], exact, rtol=1e-6)
+
+
 def test_ties_round_to_even_exactly_as_onnx() -> None:
     x = np.arange(-300, 300, 0.5, dtype=np.float32).reshape(1, 1, -1)
     for zero_point in (0, 3, 128):

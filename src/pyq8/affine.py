@@ -11,6 +11,10 @@ import numpy.typing as npt
 
 from pyq8.types import INT8, UINT8, Array, QParams, QType
 
+ROUNDED = 1e-6
+"""What float32 leaves of a ratio of whole numbers, relative."""
+FEW = 64
+"""Weights of a channel of which it is worth asking whether they are whole multiples of one number."""
 SMALLEST_SCALE = 2.0**-63
 LARGEST_SCALE = float(np.finfo(np.float32).max) / 256
 BIAS_LIMIT = 2**30
@@ -58,7 +62,8 @@ def choose_weight_qparams(
 ) -> QParams:
     """Symmetric parameters of a weight: scale_c = max(max|w_c| / qmax, floor_c), zero_point 0.
 
-    A channel of zeros gets its floor, or 1 where there is none.
+    A channel of zeros gets its floor, or 1 where there is none. Where all are whole multiples of one number, as
+    those of an interpolation are, that is the scale: no weight is rounded.
 
     Args:
         weight: float, the channels along `axis`.
@@ -79,6 +84,7 @@ def choose_weight_qparams(
     if floor is not None:
         wanted = np.maximum(wanted, np.asarray(floor, dtype=np.float64))
     scale = np.clip(np.where(wanted > 0, wanted, 1.0), SMALLEST_SCALE, LARGEST_SCALE)
+    scale = np.maximum(scale, np.where((unit := _unit(weight, axis, qtype.qmax)) >= wanted, unit, 0))
     return QParams(_round_up(scale), np.zeros(scale.shape, dtype=np.int32), qtype, axis)
 
 
@@ -155,6 +161,25 @@ def bias_floor(bias: Array, x_scale: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """
     exact = np.abs(np.asarray(bias, dtype=np.float64)) / (np.asarray(x_scale, dtype=np.float64) * BIAS_LIMIT)
     return _round_up(exact * (1 + 2.0**-22))
+
+
+def _unit(weight: Array, axis: int | None, qmax: int) -> npt.NDArray[np.float64]:
+    """The largest number of which all weights of a channel are whole multiples up to qmax; 0 where there is none.
+
+    Nor where all are of one magnitude, which any scale keeps, or for channels of more than FEW weights.
+    """
+    rows = np.abs(weight.astype(np.float64).reshape(1, -1) if axis is None else np.moveaxis(weight, axis, 0))
+    rows = rows.reshape(len(rows), -1)
+    unit = np.zeros(len(rows))
+    if 1 < rows.shape[1] <= FEW:
+        peak = rows.max(axis=1, keepdims=True)
+        differ = np.any((rows > 0) & (rows < peak), axis=1)
+        for count in range(qmax, 1, -1):  # the largest weight, in units
+            multiples = rows * (count / np.where(peak > 0, peak, 1))
+            whole = np.all(np.abs(multiples - np.rint(multiples)) <= ROUNDED * multiples, axis=1)
+            unit = np.where(whole & differ, peak[:, 0] / count, unit)
+    found: npt.NDArray[np.float64] = unit.reshape(()) if axis is None else unit
+    return found
 
 
 def _along_axis(values: Array, x: Array, qparams: QParams) -> Array:

@@ -126,7 +126,7 @@ def lay_groundwork(
     if pixels is not None:
         original, images = take_pixels(original, pixels), replace(images, preprocess=pixels.raw)
     clock.lap("load")
-    prepared, passes = (p := prepare(original)).model, p.passes
+    prepared, passes = (p := prepare(original, config.format)).model, p.passes
     clock.lap("prepare")
     loader = images.open(input_specs(original))
     if not place(prepared, config.exclude).int8:  # found before the work, as is a pattern that matches nothing

@@ -74,7 +74,7 @@ def replay(
         original = take_pixels(original, pixels)
         preprocess = pixels.strip(preprocess) if preprocess is not None else None
     clock.lap("load")
-    passes = (p := prepare(original)).passes
+    passes = (p := prepare(original, file.format)).passes
     prepared = scale_channels(file, p.model, plan)
     clock.lap("prepare")
     found = keep_float(prepared, fit_plan(file, prepared, plan), config.exclude)

@@ -16,7 +16,7 @@ from pyq8.passes import PassResult
 from pyq8.plan.file import PlanFile
 from pyq8.rewrite import REGIONS, rewrite
 from pyq8.stats import Calibration
-from pyq8.types import Config, Plan
+from pyq8.types import TABLE, Config, Plan
 from pyq8.verify.report import Report
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ class Result:
     seconds: dict[str, float]
     peak_rss_mib: float
     skipped: tuple[str, ...] = field(default=())
+
+    @property
+    def in_tables(self) -> frozenset[str]:
+        """Nodes of chains that a region computes in tables of codes: INT8, though the plan counts them as FP32."""
+        int8 = {row.node for row in self.report.kernels.rows if row.int8}
+        return frozenset(n for n, why in self.plan.float_nodes.items() if why == TABLE and n in int8)
 
     def save(self, path: str | Path, fallback: str | Path | None = None) -> None:
         """Write the quantized model, whole or not at all.

@@ -42,6 +42,10 @@ PAIRED = QType("int8_paired", "int8", -127, 127)
 INT7 = QType("int7", "int8", -63, 63)
 """What plans of pyq8 0.1.0 call the weights of `--target avx2`."""
 INT32 = QType("int32", "int32", -(2**31), 2**31 - 1)
+REGIONS = "pyq8"
+"""The format that is QOperator with regions, which pyq8's own INT8 kernels run."""
+TABLE = "a region computes it in a table of 256 codes"
+"""Why a node of a chain between INT8 nodes is none of them: it is FP32 only where no region computes it."""
 QTYPES = {t.name: t for t in (UINT8, INT8, PAIRED, INT7, INT32)}
 
 
@@ -130,7 +134,7 @@ class Plan:
         qparams: tensor name -> parameters, for activations (uint8) and weights (int8). A convolution's
             bias is derived: int32 at scale_x * scale_w.
         int8_nodes: names of the nodes that compute in INT8.
-        float_nodes: node name -> why it stays FP32.
+        float_nodes: node name -> why it stays FP32, or TABLE.
         absorbed: name of a Relu / Clip -> the INT8 node whose saturation computes it.
         bias_shift: node name -> float32 (C,) to add to its bias (bias correction).
         codes: weight name -> the integers that stand for it, where they are not the nearest ones.

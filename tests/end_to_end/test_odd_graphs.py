@@ -169,7 +169,8 @@ def test_a_thousand_nodes_that_move_values(form: str, write: Write) -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ("[c] y = ConvTranspose(x, wt)", "'c' (ConvTranspose) stays FP32 (ONNX Runtime has no INT8 ConvTranspose)"),
+        ("[c] y = ConvTranspose<strides = [2, 1]>(x, wt)",
+         "'c' (ConvTranspose) stays FP32 (ONNX Runtime has no INT8 ConvTranspose)"),
         ("m = ReduceMean<keepdims = 0>(x) w = Mul(w1, m) [c] y = Conv(x, w)", "(its weight is not a constant)"),
     ],
 )  # fmt: skip

@@ -36,6 +36,7 @@ def i64(*values: int) -> Array:
     ("body", "kernel", "weights"),
     [
         ("[n] b = Reshape(a, s)", "Reshape", {"s": i64(1, 16, 6, 24)}),
+        ("[n] b = DepthToSpace<blocksize = 2>(a)", "DepthToSpace", {"w2": (16, 4, 3, 3)}),
         ("[n] c = Flatten(a) [m] b = Reshape(c, s)", "Flatten", {"s": i64(1, 16, 12, 12)}),
         ("[n] b = Transpose<perm = [0, 1, 3, 2]>(a)", "", {}),
         ("[n] c = Unsqueeze(a, z) [m] b = Squeeze(c, z)", "Unsqueeze", {"z": i64(0)}),

@@ -16,7 +16,7 @@ from pyq8.passes import prepare
 from pyq8.plan.file import PlanFile
 from pyq8.plan.fit import LEFT_OUT, fit_plan, scale_channels
 from pyq8.plan.make import keep_float
-from pyq8.types import INT8, Feeds, Plan, QParams
+from pyq8.types import INT8, TABLE, Config, Feeds, Plan, QParams
 from tests.small_models import Case, Weights, between, parse, quantized
 
 BODY = """
@@ -51,6 +51,24 @@ def test_an_unedited_plan_is_the_plan() -> None:
 
     assert fit(found) == found.plan
     assert list(fit(found).qparams) == list(found.plan.qparams)
+
+
+def test_an_unedited_plan_with_tables_is_the_plan() -> None:
+    """What is INT8 only because tables are before it is among its nodes."""
+    body = "[s] s = HardSwish(a) [t] t = Tanh(a) [k] k = Concat<axis = 1>(s, t) [c] b = Conv(k, w)"
+    found = quantized(between(body, {"w": (16, 32, 1, 1)}), Config(placement="all", format="pyq8"))
+
+    assert fit(found) == found.plan
+    assert "k" in found.plan.int8_nodes
+
+
+def test_a_table_behind_a_node_that_was_moved_is_none() -> None:
+    found = quantized(between("[s] s = Tanh(a) [t] b = Mul(a, s)"), Config(placement="all", format="pyq8"))
+    assert set(found.plan.float_nodes.values()) == {TABLE}
+
+    edited = keep_float(found.model, found.plan, ["conv1"])
+
+    assert TABLE not in edited.float_nodes.values()
 
 
 def test_a_node_deleted_from_the_int8_nodes_is_fp32() -> None:

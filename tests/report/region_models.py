@@ -12,7 +12,7 @@ WHOLE = f"""g (float[N, 8, 12, 12] x) => (float[N, 16, 12, 12] y) {{
     [join] j = Concat<axis = 1>(d, s, p)  [last] y = Conv(j, w3)
 }}"""
 SEVERAL = f"""g (float[N, 8, 12, 12] x) => (float[N, 16, 12, 12] y) {{
-    [one] a = {CONV}(x, w1)  [swish] b = HardSwish(a)  [two] c = {CONV}(b, w2)  [sum] d = Add(c, a)
+    [one] a = {CONV}(x, w1)  [sine] b = Sin(a)  [two] c = {CONV}(b, w2)  [sum] d = Add(c, a)
     [last] y = {CONV}(d, w2)
 }}"""
-NODES = frozenset("one two sum sigmoid pool join swish last".split())
+NODES = frozenset("one two sum sigmoid pool join sine last".split())

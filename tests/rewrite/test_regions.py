@@ -56,12 +56,55 @@ INSIDE: dict[str, tuple[str, Weights]] = {
         "s = Sigmoid(a) [k] k = Concat<axis = 1>(a, s) [j] j = Concat<axis = 1>(s, k) [d] b = Conv(j, w4)",
         {"w4": (16, 48, 1, 1)},
     ),
+    "Split": (
+        "p, q = Split<axis = 1>(a, halves) [d] c = Conv(q, w3) [s] s = Sigmoid(p) [k] k = Concat<axis = 1>(p, c, s, q) "
+        "[e] b = Conv(k, w4)",
+        {"w3": (8, 8, 1, 1), "w4": (16, 32, 1, 1), "halves": np.array([8, 8])},
+    ),
+    "Slice of channels": (
+        "p = Slice(a, from, to, axis) [d] b = Conv<pads = [1, 1, 1, 1]>(p, w3)",
+        {"w3": (16, 9, 3, 3), "from": np.array([3]), "to": np.array([12]), "axis": np.array([1])},
+    ),
+    "Slice of a Concat": (
+        f"c = {CONV}(a, w2) [k] k = Concat<axis = 1>(a, c) [p] p = Slice(k, from, to, axis, step) [d] b = Conv(p, w3)",
+        {
+            "w3": (16, 16, 1, 1),
+            "from": np.array([-24]),
+            "to": np.array([-8]),
+            "axis": np.array([-3]),
+            "step": np.array([1]),
+        },
+    ),
+    "DepthToSpace": ("c = DepthToSpace<blocksize = 2>(a) [d] b = Conv(c, w3)", {"w3": (16, 4, 3, 3)}),
+    "DepthToSpace, channels first": (
+        'c = DepthToSpace<blocksize = 4, mode = "CRD">(a) [d] b = Conv<strides = [2, 2]>(c, w3)',
+        {"w3": (16, 1, 3, 3)},
+    ),
+    "DepthToSpace, cut": (
+        "c = DepthToSpace<blocksize = 2>(a) [s] s = Slice(c, from, to, axes) [d] b = Conv(s, w3)",
+        {"w3": (16, 4, 3, 3), "from": np.array([1, 0]), "to": np.array([-2, 2**62]), "axes": np.array([2, 3])},
+    ),
+    "DepthToSpace, read as a whole too": (
+        "c = DepthToSpace<blocksize = 2>(a) [s] s = Slice(c, from, to, axes) [d] d = Conv(s, w3) "
+        "[e] e = Conv(c, w4) [t] b = Add(d, e)",
+        {
+            "w3": (16, 4, 3, 3),
+            "w4": (16, 4, 3, 10),
+            "from": np.array([3]),
+            "to": np.array([20]),
+            "axes": np.array([-1]),
+        },
+    ),
+    "Pad by the edge": (
+        'p = Pad<mode = "edge">(a, pads) [d] b = Conv(p, w3)',
+        {"w3": (16, 16, 3, 3), "pads": np.array([0, 0, 1, 0, 0, 0, 2, 3])},
+    ),
     "Reshape to itself": ("b = Reshape(a, shape)", {"shape": np.array([0, 16, 12, 12])}),
 }
 OUTSIDE: dict[str, tuple[str, Weights, int]] = {
     "Resize": ("b = Resize(a, , sizes)", {"sizes": np.array([1, 1, 2, 2], np.float32)}, 2),
     "Softmax": ("b = Softmax<axis = 1>(a)", {}, 2),
-    "Tanh": ("b = Tanh(a)", {}, 2),
+    "Sin": ("b = Sin(a)", {}, 2),
     "auto_pad": ('b = Conv<auto_pad = "SAME_UPPER">(a, w2)', {}, 2),
 }
 ENDS = {

@@ -18,10 +18,11 @@ from pyq8.model.intake import intake, single
 from pyq8.model.parts import with_outputs
 from pyq8.ops import Fixed, find_rule
 from pyq8.ops.placement import Placement, place
+from pyq8.ops.tables import find_tables
 from pyq8.runtime.environment import DataDigest
 from pyq8.runtime.sessions import run
 from pyq8.stats import Calibration, Half
-from pyq8.types import Config, Feeds
+from pyq8.types import REGIONS, Config, Feeds
 from pyq8.workers.spread import Sessions, spread
 
 Halves = tuple[Half, Half]
@@ -53,7 +54,10 @@ def calibrate(
         ModelError: ONNX Runtime cannot run the model.
         WorkerError: see `spread`.
     """
-    collectors = make_collectors(place(model), OBSERVERS.get(config.observer).needs_histogram)
+    histogram = OBSERVERS.get(config.observer).needs_histogram
+    collectors = make_collectors(place(model), histogram)
+    if config.format == REGIONS:  # what is excluded may make a chain one that is no table
+        collectors |= make_collectors(place(model, (), find_tables(model)), histogram)
     inputs = {v.name for v in model.graph.inputs}
     taken = intake(model)
     digest = DataDigest()

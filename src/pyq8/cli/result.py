@@ -36,9 +36,11 @@ def show(result: Result, model: str, calib: str | None, out: str, plan: str | No
     if result.report.halves is not None:
         line("images", str(result.report.halves))
     line("took", f"{seconds:.1f} s, peak memory {result.peak_rss_mib:.0f} MiB")
-    int8 = len(result.plan.int8_nodes) + len(result.plan.absorbed)
-    line("nodes", f"{int8} INT8, {len(result.plan.float_nodes)} FP32")
-    for reason, count in Counter(result.plan.float_nodes.values()).most_common(4):
+    tables = len(result.in_tables)
+    float_nodes = {n: why for n, why in result.plan.float_nodes.items() if n not in result.in_tables}
+    int8 = len(result.plan.int8_nodes) + len(result.plan.absorbed) + tables
+    line("nodes", f"{int8} INT8{f' ({tables} in tables of codes)' if tables else ''}, {len(float_nodes)} FP32")
+    for reason, count in Counter(float_nodes.values()).most_common(4):
         line("", f"{count:4d} FP32: {reason}")
     line("kernels", str(kernels))
     if accuracy is not None and layers is not None:

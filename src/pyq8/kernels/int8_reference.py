@@ -150,6 +150,20 @@ def normalize(x: Array, zeros: tuple[int, int], scales: tuple[Scalar, Scalar, Sc
     return saturate(dequantize(x, zeros[0], x_scale) / length * weights / y_scale, zeros[1])
 
 
+def move(x: Array, block: int, channels_first: bool, grow: tuple[int, int, int, int]) -> Array:
+    """Blocks of pixels laid out; then the edge repeated, or cut off: top, left, bottom, right."""
+    n, h, w, channels = x.shape
+    order = (0, 1, 4, 2, 5, 3) if channels_first else (0, 1, 3, 2, 4, 5)
+    parts = (-1, block, block) if channels_first else (block, block, -1)
+    laid = x.reshape(n, h, w, *parts).transpose(order).reshape(n, h * block, w * block, channels // block**2)
+    top, left, bottom, right = grow
+    rows, columns = (
+        np.arange(-a, size + b).clip(0, size - 1) for a, b, size in ((top, bottom, h * block), (left, right, w * block))
+    )
+    moved: Array = laid[:, rows][:, :, columns]
+    return moved
+
+
 def max_pool(x: Array, window: Window, ceil: bool) -> Array:
     """The largest code; 0 where no pixel is under the kernel."""
     taps = [tap for *_, tap in window.taps(x, 0, ceil)]

@@ -82,6 +82,15 @@ def estimate(node: ir.Node, rule: OpRule) -> Estimate | None:
     return Estimate(round(int8), round(fp32), work.cause)
 
 
+def table_cost(source: ir.Value, nodes: int) -> tuple[int, int] | None:
+    """ns of a table of codes, and of the nodes that it stands for; None where the size of `source` is open."""
+    elements = size(source)
+    if elements is None:
+        return None
+    int8, fp32 = table.START + elements * table.LOOKUP, nodes * (table.START + elements * table.FUNCTION)
+    return round(int8), round(fp32)
+
+
 class _Work(NamedTuple):
     """The arithmetic alone: ns in INT8 and in FP32, and why INT8 is slow."""
 

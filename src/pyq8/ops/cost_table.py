@@ -56,6 +56,8 @@ ELEMENT: dict[str, Pair] = {
     **dict.fromkeys(("Transpose", "Slice", "Split", "Resize", "Pad"), (0.05, 0.20)),
 }
 """ns an element written."""
+LOOKUP, FUNCTION = 0.02, 0.2
+"""ns an element: of a table of codes in a region, and of an elementwise operator in FP32."""
 BROADCAST: Pair = (0.35, 0.22)
 """The same, of a Mul by one value a channel."""
 TAP: dict[str, Pair] = {"MaxPool": (0.032, 0.017), "AveragePool": (0.40, 0.017)}

@@ -10,10 +10,13 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
+ROUNDS_DOWN = "ONNX Runtime's INT8 linear Resize rounds down: every pixel loses half a step on average"
+
+
 def _resize(node: ir.Node) -> str | None:
     mode = node.attributes.get_string("mode", "nearest")
     if mode == "linear":
-        return "ONNX Runtime's INT8 linear Resize rounds down: every pixel loses half a step on average"
+        return ROUNDS_DOWN
     if mode != "nearest":
         return f"ONNX Runtime has no INT8 {mode} Resize"
     policy = node.attributes.get_string("keep_aspect_ratio_policy", "stretch")
@@ -41,7 +44,7 @@ def _pads_pixels(node: ir.Node) -> bool:
     return source is not None and source.op_type == "DequantizeLinear"
 
 
-for _name in ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split"):
+for _name in ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "DepthToSpace"):
     rule(OpRule(_name, ("", _name), output=SameAs()))
 rule(OpRule("Resize", ("", "Resize"), output=SameAs(), check=_resize))
 rule(OpRule("Pad", ("", "Pad"), output=SameAs(), check=_pad))

@@ -18,9 +18,12 @@ import onnx_ir as ir
 from pyq8.errors import UsageError
 from pyq8.graph_edit import reads
 from pyq8.ops import NO_KERNEL, SameAs, Stored, find_rule
+from pyq8.types import TABLE
 
-MOVING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice")
+MOVING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "DepthToSpace")
 """What may stand between a detector's head and its post-processing."""
+EXCLUDED = "excluded by"
+"""How the reason begins why a node is FP32 that the user or a search wants FP32."""
 ENTERING = ("Reshape", "Transpose", "Pad")
 """What may stand between the input and the first convolution."""
 
@@ -31,7 +34,7 @@ class Placement:
 
     Args:
         int8: the nodes that compute in INT8, in graph order.
-        float_nodes: node name -> why it stays FP32.
+        float_nodes: node name -> why it stays FP32, or TABLE.
         absorbed: Relu / Clip node name -> name of the INT8 node whose saturation computes it.
         outputs: INT8 node name -> the value that holds its result (behind what it absorbed).
     """
@@ -57,6 +60,10 @@ class Placement:
         rule = find_rule(producer)
         return rule is not None and isinstance(rule.output, Stored) and producer in self.int8
 
+    def is_table(self, node: ir.Node) -> bool:
+        """Whether a region computes `node` in a table: it reads and writes codes there, see `pyq8.ops.tables`."""
+        return self.float_nodes.get(node.name or "") == TABLE
+
     def scale_root(self, value: ir.Value) -> ir.Value:
         """The value whose scale and zero point `value` shares."""
         passed = []
@@ -71,9 +78,11 @@ class Placement:
         """The value that an INT8 node makes it of without changing the scale."""
         producer = value.producer()
         rule = find_rule(producer)
-        if producer is None or rule is None or not isinstance(rule.output, SameAs):
+        if producer is None or rule is None or (producer.name or "") not in self.outputs:
             return None
-        return producer.inputs[rule.output.input] if (producer.name or "") in self.outputs else None
+        if producer.op_type == "Concat" and len(set(producer.inputs)) == 1:  # of one tensor, side by side
+            return producer.inputs[0]
+        return producer.inputs[rule.output.input] if isinstance(rule.output, SameAs) else None
 
 
 def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str] | None = None) -> Placement:
@@ -82,7 +91,8 @@ def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str
     Args:
         model: prepared.
         exclude: names or fnmatch patterns of nodes that stay FP32.
-        costly: name -> why, of nodes that could be INT8 and stay FP32 because that is faster, see `by_cost`.
+        costly: name -> why, of nodes that could be INT8 and stay FP32 because that is faster, see `by_cost`; TABLE for
+            those that a region computes in a table, see `tables`.
 
     Raises:
         UsageError: a pattern matches no node.
@@ -107,13 +117,17 @@ def place(model: ir.Model, exclude: Sequence[str] = (), costly: Mapping[str, str
             continue
         pattern = next((excluded[n] for n in [name, *groups.get(name, [])] if n in excluded), None)
         enters = node in entering and node not in started
-        reason = (costly or {}).get(name) or (None if enters else _objection(node, leads, started, tensors))
+        reason = (costly or {}).get(name)
+        if reason == TABLE and (node not in leads or tensors.isdisjoint(reads(node))):
+            reason = None  # a chain is a table between INT8 nodes only
+        reason = reason or (None if enters else _objection(node, leads, started, tensors))
         if pattern is not None and (reason is None or name in excluded):
-            reason = f"excluded by {pattern!r}"
-        if name in absorbed and node in leads and node in started:
+            reason = f"{EXCLUDED} {pattern!r}"
+        if name in absorbed and node in leads and node in started and reason != TABLE:
             reason = f"its producer {absorbed[name]!r} stays FP32"
         if reason is not None:
             reasons[name] = reason
+            tensors.update(node.outputs if reason == TABLE else ())
             continue
         int8.append(node)
         tensors.add(outputs.get(name, node.outputs[0]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyq8.passes.result import PassResult
+from pyq8.types import REGIONS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -24,11 +25,13 @@ class Prepared:
         return "\n".join(str(p) for p in self.passes)
 
 
-def prepare(model: ir.Model) -> Prepared:
+def prepare(model: ir.Model, format: str = "qdq") -> Prepared:
     """An equal model that is easier to quantize: same outputs within 1e-5 relative.
 
     Args:
         model: as `pyq8.model.file.load` returns it; not changed.
+        format: that it is prepared for. Regions compute as tables what convolutions stand for in the others, and
+            convolutions that would be slower than a Resize in FP32.
     """
     from onnx_ir.passes import common
 
@@ -37,6 +40,7 @@ def prepare(model: ir.Model) -> Prepared:
     from pyq8.passes import (
         average_pool_to_conv,
         batchnorm_to_conv,
+        conv_transpose_to_conv,
         fold_affine,
         fold_batchnorm,
         fold_constants,
@@ -52,6 +56,7 @@ def prepare(model: ir.Model) -> Prepared:
         pool_after_conv,
         reduce_mean_to_pool,
         remove_identity,
+        resize_to_conv,
         split_fused_conv,
         widen_groups,
         write_axes,
@@ -72,6 +77,8 @@ def prepare(model: ir.Model) -> Prepared:
         fold_batchnorm,  # ... and another BatchNorm behind that
         batchnorm_to_conv,  # what is left
         reduce_mean_to_pool,
+        conv_transpose_to_conv,  # behind all that folds into it
+        resize_to_conv,
         move_stride,  # the rest is for speed
         widen_groups,
         hard_sigmoid_to_conv,
@@ -84,7 +91,8 @@ def prepare(model: ir.Model) -> Prepared:
     model = model.clone()
     results = []
     infer_shapes(model)
-    for module in ordered:
+    left_out = hard_sigmoid_to_conv if format == REGIONS else resize_to_conv
+    for module in (m for m in ordered if m is not left_out):
         before = owners(model.graph)
         results.append(module.run(model))
         common.RemoveUnusedNodesPass()(model)

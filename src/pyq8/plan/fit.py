@@ -20,7 +20,7 @@ from pyq8.ops.stored import stored_qparams
 from pyq8.plan.check import MisfitError, check_pairs, check_tensors, weight_readers
 from pyq8.plan.file import PlanFile
 from pyq8.plan.make import keep_float
-from pyq8.types import Plan, QParams
+from pyq8.types import TABLE, Plan, QParams
 
 LEFT_OUT = "not among the INT8 nodes of the plan file"
 
@@ -77,7 +77,7 @@ def fit_plan(file: PlanFile, model: ir.Model, path: str | Path) -> Plan:
 def _with_placement(plan: Plan, model: ir.Model) -> Plan:
     """The plan with every node in FP32 that could be INT8 and that the file does not call so."""
     names = {node.name or "" for node in model.graph}
-    possible = place(model)
+    possible = place(model, (), {name: why for name, why in plan.float_nodes.items() if why == TABLE})
     able = {node.name or "" for node in possible.int8}
     for section, entries in (("int8_nodes", plan.int8_nodes), ("float_nodes", tuple(plan.float_nodes))):
         for name in entries:

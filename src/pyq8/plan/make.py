@@ -14,11 +14,12 @@ from pyq8.graph_edit import constant
 from pyq8.model.file import sha256
 from pyq8.ops.by_cost import PLACEMENTS
 from pyq8.ops.placement import place
+from pyq8.ops.tables import find_tables
 from pyq8.plan.check import weight_readers
 from pyq8.plan.paired import paired_codes
 from pyq8.plan.qparams import activation_qparams, known_ranges, quantized_tensors, weight_qparams
 from pyq8.stats import Calibration
-from pyq8.types import PAIRED, Config, Plan, QParams
+from pyq8.types import PAIRED, REGIONS, Config, Plan, QParams
 
 
 def make_plan(model: ir.Model, calibration: Calibration, config: Config) -> Plan:
@@ -30,9 +31,11 @@ def make_plan(model: ir.Model, calibration: Calibration, config: Config) -> Plan
     """
     calibration.check_model(sha256(model))
     choose = PLACEMENTS.get(config.placement)
-    placement = place(model, config.exclude)
-    placement = place(model, config.exclude, choose(placement))
-    activations = activation_qparams(placement, calibration, config, known_ranges(place(model)))
+    tables = find_tables(model, config.exclude) if config.format == REGIONS else {}
+    placement = place(model, config.exclude, tables)
+    placement = place(model, config.exclude, {**tables, **choose(placement)})
+    known = known_ranges(place(model)) | known_ranges(placement)  # behind a table more can be INT8
+    activations = activation_qparams(placement, calibration, config, known)
     weights = weight_qparams(placement, activations, config)
     codes = _paired_codes(model, weights)
     shifts = bias_shifts(placement, calibration, weights, codes) if config.bias_correction else {}

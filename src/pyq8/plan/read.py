@@ -12,7 +12,7 @@ from pyq8.model.pixel_input import same_input
 from pyq8.model.provenance import remembered_factors, remembered_reasons
 from pyq8.passes import PassResult, prepare
 from pyq8.saturation import node_adds_pairs
-from pyq8.types import QTYPES, Plan, QParams
+from pyq8.types import QTYPES, REGIONS, Plan, QParams
 
 _RESULT = {"QLinearConcat": 0, "QGemm": 7, "QLinearConv": 6, "QLinearAdd": 6, "QLinearMul": 6, "QLinearMatMul": 6}
 """Where an integer operator has its output's scale, the zero point behind it; 3 for those of one input."""
@@ -36,14 +36,15 @@ def recover(original: ir.Model, quantized: ir.Model) -> tuple[ir.Model, tuple[Pa
     digest = quantized.metadata_props.get("pyq8.model_sha256")
     if digest is None:
         raise PlanError("pyq8 did not make the INT8 model")
-    found = prepare(same_input(original, quantized)[0])
     factors = remembered_factors(quantized)
-    sizes = {v.name: bundle.channels for bundle in find_bundles(found.model.graph) for v in bundle.values}
-    fits = all(sizes.get(name) == array.size for name, array in factors.items())
-    prepared = equalize(found.model, factors) if fits else found.model
-    if sha256(prepared) != digest:
-        raise PlanError("the INT8 model was not made of this FP32 model by this version of pyq8")
-    return prepared, found.passes, _read(prepared, quantized)
+    for format in ("qdq", REGIONS):  # the fallback of a model of regions is prepared as they are
+        found = prepare(same_input(original, quantized)[0], format)
+        sizes = {v.name: bundle.channels for bundle in find_bundles(found.model.graph) for v in bundle.values}
+        fits = all(sizes.get(name) == array.size for name, array in factors.items())
+        prepared = equalize(found.model, factors) if fits else found.model
+        if sha256(prepared) == digest:
+            return prepared, found.passes, _read(prepared, quantized)
+    raise PlanError("the INT8 model was not made of this FP32 model by this version of pyq8")
 
 
 def _read(prepared: ir.Model, quantized: ir.Model) -> Plan:

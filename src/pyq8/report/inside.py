@@ -20,7 +20,7 @@ from pyq8.report.document import Missing
 from pyq8.result import Result
 from pyq8.rewrite import twin
 from pyq8.stats import Calibration
-from pyq8.types import Config, Plan
+from pyq8.types import REGIONS, Config, Plan
 from pyq8.verify.layers import LayerReport, compare
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def look_inside(
     except PlanError as error:
         return Missing(f"{error}; what its tensors stand for is not known")
     observer = quantized.metadata_props["pyq8.observer"]
-    config = Config(observer if observer in OBSERVERS and OBSERVERS.get(observer).needs_histogram else Config.observer)
+    known = observer in OBSERVERS and OBSERVERS.get(observer).needs_histogram
+    config = Config(observer if known else Config.observer, format=REGIONS if regions else Config.format)
     count = OBSERVED if loader.total is None else min(OBSERVED, loader.total)
     calibration = calibrate(prepared, first_feeds(loader, OBSERVED), config, step(progress, "observe", count))
     kept = step(progress, "compare", min(VERIFIED, count))

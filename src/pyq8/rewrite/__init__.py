@@ -12,12 +12,13 @@ from pyq8 import affine, kernels
 from pyq8.errors import UsageError
 from pyq8.graph_edit import OUTSIDE, bypass, constant, set_input
 from pyq8.ops import OpRule, SameAs, Stored, find_rule
+from pyq8.ops.placement import EXCLUDED
 from pyq8.registry import Registry
 from pyq8.rewrite import qdq, qoperator
 from pyq8.rewrite.layout import keep_layout
 from pyq8.rewrite.region import fuse
 from pyq8.rewrite.tensors import Tensors
-from pyq8.types import Plan
+from pyq8.types import REGIONS, Plan
 
 Emit = Callable[[ir.Node, OpRule, Tensors], None]
 
@@ -25,9 +26,6 @@ __all__ = ["FORMATS", "REGIONS", "check_format", "rewrite", "twin"]
 
 NOT_INTEGER = {"Gemm": "beta", "AveragePool": "dilations"}
 """Attributes that the integer operators do not have, not even at the default, which is all that the rules admit."""
-
-REGIONS = "pyq8"
-"""The format that is QOperator with regions, which pyq8's own INT8 kernels run."""
 
 FORMATS: Registry[Emit] = Registry("format")
 FORMATS.register("qdq")(qdq.emit)
@@ -81,7 +79,7 @@ def rewrite(model: ir.Model, plan: Plan, format: str = "qdq") -> ir.Model:
         graph.opset_imports["com.microsoft"] = 1
     common.RemoveUnusedNodesPass()(model)
     if format == REGIONS:
-        left = fuse(model)
+        left = fuse(model, [name for name, reason in plan.float_nodes.items() if reason.startswith(EXCLUDED)])
         shield_regions(tensors)
         for node in (n for n in graph if n.name in left):
             node.metadata_props[OUTSIDE] = left[node.name or ""]

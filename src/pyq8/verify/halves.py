@@ -129,7 +129,7 @@ def compare_halves(prepared: ir.Model, calibration: Calibration, plan: Plan, obs
     chooser = OBSERVERS.get(observer)
     placement = place(prepared, costly=plan.float_nodes)
     shared = {placement.scale_root(value).name or "": value.name or "" for value in quantized_tensors(placement)}
-    known = known_ranges(place(prepared))
+    known = known_ranges(place(prepared)) | known_ranges(placement)
     rows = []
     for name, member in shared.items():
         if name in known and plan.qparams[member] == affine.choose_qparams(*known[name], UINT8):

@@ -6,7 +6,18 @@ import numpy as np
 
 from pyq8.kernels import int8_reference as reference
 from pyq8.kernels.int8_reference import Window
-from pyq8.rewrite.region.spec import CEIL, COUNT_ALL, TO_FLOAT, Kind, Layer, Sink, Source, Spec
+from pyq8.rewrite.region.spec import (
+    BY_CHANNEL,
+    CEIL,
+    CHANNELS_FIRST,
+    COUNT_ALL,
+    TO_FLOAT,
+    Kind,
+    Layer,
+    Sink,
+    Source,
+    Spec,
+)
 from pyq8.types import Array
 
 
@@ -102,7 +113,12 @@ class Oracle:
             sums = reference.convolve(x, zeros[0], weight.transpose(2, 0, 1)[:, None], bias, where, channels)
             return reference.saturate(reference.scaled(sums, self.floats(la.scale, channels)), zeros[1])
         if la.kind == Kind.TABLE:
-            return np.frombuffer(self.blob, np.uint8, 256, la.weight)[x]
+            tables = channels if la.mode == BY_CHANNEL else 1
+            codes = np.frombuffer(self.blob, np.uint8, 256 * tables, la.weight).reshape(tables, 256)
+            return codes[np.arange(channels) % tables, x]
+        if la.kind == Kind.MOVE:
+            grow = la.top, la.left, la.bottom, la.right
+            return reference.move(x, la.r, la.mode == CHANNELS_FIRST, grow)
         if la.kind == Kind.NORMALIZE:
             weights, (x_scale, least, y_scale) = self.floats(la.weight, channels), self.floats(la.scale, 3)
             return reference.normalize(x, zeros, (x_scale, least, y_scale), weights)

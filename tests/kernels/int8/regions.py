@@ -9,7 +9,19 @@ import numpy as np
 
 from pyq8.kernels.int8_reference import Window
 from pyq8.rewrite.region.pack import pack, spread
-from pyq8.rewrite.region.spec import CEIL, COUNT_ALL, TO_FLOAT, Kind, Layer, Sink, Source, Spec, Tensor
+from pyq8.rewrite.region.spec import (
+    BY_CHANNEL,
+    CEIL,
+    CHANNELS_FIRST,
+    COUNT_ALL,
+    TO_FLOAT,
+    Kind,
+    Layer,
+    Sink,
+    Source,
+    Spec,
+    Tensor,
+)
 from pyq8.types import Array
 
 
@@ -51,7 +63,7 @@ class Maker:
         for _ in range(self.rng.choice([1, 1, 1, 2])):
             self.input()
         kinds: list[Callable[[], bool]] = [*[self.conv] * 5, *[self.depthwise] * 2, *[self.pool] * 2]
-        kinds += [*[self.concat] * 2, self.add, self.multiply, self.table, self.normalize]
+        kinds += [*[self.concat] * 2, self.add, self.multiply, self.table, self.normalize, self.cut, self.move]
         wanted = int(rng.integers(1, 5))
         while wanted:
             wanted -= kinds[self.integer(0, len(kinds) - 1)]()
@@ -211,8 +223,33 @@ class Maker:
         if into >= 0 and (self.spec.tensors[into].channels != c or self.planned[into] != self.sizes[x]):
             return False
         y = into if into >= 0 else self.tensor(c, self.sizes[x])
-        codes = self.spec.constants.add(self.rng.integers(0, 256, 256, np.uint8))
-        self.spec.layers.append(Layer(Kind.TABLE, x, -1, y, weight=codes))
+        mode = int(self.rng.choice([0, BY_CHANNEL]))
+        codes = self.rng.integers(0, 256, (c if mode else 1, 256), np.uint8)
+        self.spec.layers.append(Layer(Kind.TABLE, x, -1, y, mode=mode, weight=self.spec.constants.add(codes)))
+        return True
+
+    def cut(self) -> bool:
+        """Some channels of a tensor, where they are: no layer."""
+        x = self.pick()
+        t = self.spec.tensors[x]
+        first = self.integer(0, t.channels - 1)
+        parent, offset = (x, first) if t.parent < 0 else (t.parent, t.offset + first)
+        self.tensor(self.integer(1, t.channels - first), self.sizes[x], parent, offset)
+        return False
+
+    def move(self) -> bool:
+        x = self.pick()
+        channels, (h, w) = self.spec.tensors[x].channels, self.sizes[x]
+        block = int(self.rng.choice([b for b in (1, 1, 2, 3) if channels % b**2 == 0]))
+        top, left = self.integer(1 - h * block, 3), self.integer(1 - w * block, 3)
+        bottom, right = (self.integer(1 - size * block - more, 2) for size, more in ((h, top), (w, left)))
+        hw = h * block + top + bottom, w * block + left + right
+        if hw[0] > 40 or hw[1] > 40:
+            return False
+        y = self.tensor(channels // block**2, hw)
+        mode = int(self.rng.choice([0, CHANNELS_FIRST]))
+        where = Window(block, block, 1, 1, top, left, bottom, right)
+        self._layer(Kind.MOVE, x, -1, y, where, mode=mode)
         return True
 
     def normalize(self) -> bool:

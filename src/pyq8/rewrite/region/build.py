@@ -10,10 +10,22 @@ import onnx_ir as ir
 from pyq8 import affine
 from pyq8.graph_edit import constant, static_int, static_ints
 from pyq8.rewrite.region.match import looked_through
+from pyq8.rewrite.region.movement import find_cuts, find_move
 from pyq8.rewrite.region.nodes import is_bytes, is_pixel, qparams, rank, size
 from pyq8.rewrite.region.patterns import find_sums
 from pyq8.rewrite.region.products import convolution, product, sum_numbers
-from pyq8.rewrite.region.spec import CEIL, COUNT_ALL, Constants, Kind, Layer, Sink, Source, window
+from pyq8.rewrite.region.spec import (
+    BY_CHANNEL,
+    CEIL,
+    CHANNELS_FIRST,
+    COUNT_ALL,
+    Constants,
+    Kind,
+    Layer,
+    Sink,
+    Source,
+    window,
+)
 from pyq8.rewrite.region.tensors import RegionTensors
 from pyq8.types import UINT8, Array, QParams
 
@@ -27,10 +39,13 @@ def build(nodes: Sequence[ir.Node], constants: Constants) -> RegionTensors:
     """
     region = RegionTensors(nodes, constants)
     sums = find_sums(nodes)
-    inside = set(sums.values())
+    cuts = find_cuts(nodes)
+    inside = {*sums.values(), *cuts.values()}
     for node in nodes:
         if node in sums:
             convolution(region, sums[node], node)
+        elif node in cuts:
+            _move(region, node, cuts[node])
         elif node not in inside and not looked_through(node):
             EMIT[node.op_type](region, node)
     for value in [v for node in nodes if node.op_type != "Transpose" for v in node.outputs]:
@@ -58,6 +73,17 @@ def _dequantize(region: RegionTensors, node: ir.Node) -> None:
     mode = Sink.FLOAT_FLAT if rank(node.inputs[0]) == 2 else Sink.FLOAT_NCHW
     y = region.output(node.outputs[0])
     region.layer(Layer(Kind.DEQUANTIZE, x, y=y, mode=mode, scale=region.floats(scale)), node)
+
+
+def _move(region: RegionTensors, node: ir.Node, blocks: ir.Node | None = None) -> None:
+    """What moves pixels, and the DepthToSpace before it."""
+    moves = [found for n in (blocks, node) if n is not None and (found := find_move(n)) is not None]
+    move, value = moves[-1]._replace(block=moves[0].block, channels_first=moves[0].channels_first), node.outputs[0]
+    x = region.read(node.inputs[0] if blocks is None else blocks.inputs[0])
+    y = region.new(value, region.channels(x) // move.block**2, region.zero(x))
+    where = window([move.block] * 2, [1, 1], move[2:], [1, 1])
+    layer = Layer(Kind.MOVE, x, -1, y, **where, mode=CHANNELS_FIRST if move.channels_first else 0)
+    region.layer(layer, *([node] if blocks is None else [blocks, node]))
 
 
 def _channels_last(region: RegionTensors, node: ir.Node) -> None:
@@ -136,6 +162,15 @@ def _table(region: RegionTensors, node: ir.Node, x: int, y: int, real: Array, in
     region.layer(Layer(Kind.TABLE, x, -1, y, weight=region.constant(codes)), node)
 
 
+def _chain(region: RegionTensors, node: ir.Node) -> None:
+    x, codes = region.read(node.inputs[0]), constant(node.inputs[3])
+    assert codes is not None
+    y = region.new(node.outputs[0], region.channels(x), qparams(node, 4)[1])
+    mode = BY_CHANNEL if codes.ndim == 2 else 0
+    region.layer(Layer(Kind.TABLE, x, -1, y, mode=mode, weight=region.constant(codes)))
+    region.names[-1] = "\n".join(node.attributes["names"].as_strings())
+
+
 def _normalize(region: RegionTensors, node: ir.Node) -> None:
     (x_scale, _), (y_scale, y_zero) = qparams(node, 1), qparams(node, 4)
     x = region.read(node.inputs[0])
@@ -147,8 +182,10 @@ def _normalize(region: RegionTensors, node: ir.Node) -> None:
 
 
 EMIT = {
+    "DepthToSpace": _move,
     "DequantizeLinear": _dequantize,
     "MaxPool": _pool,
+    "Pad": _move,
     "QGemm": product,
     "QLinearAdd": _pair,
     "QLinearAveragePool": _pool,
@@ -159,6 +196,8 @@ EMIT = {
     "QLinearMul": _pair,
     "QLinearNormalize": _normalize,
     "QLinearSigmoid": _sigmoid,
+    "QLinearTable": _chain,
     "QuantizeLinear": _quantize,
+    "Slice": _move,
     "Transpose": _channels_last,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import onnx_ir as ir
 
@@ -16,15 +17,19 @@ from pyq8.rewrite.region.normalize import join_normalization
 from pyq8.rewrite.region.sharing import find_sharing
 from pyq8.rewrite.region.sizes import name_sizes
 from pyq8.rewrite.region.spec import DOMAIN, OP_TYPE, VERSION, Constants
+from pyq8.rewrite.region.tables import OP_TYPE as QLINEAR_TABLE
+from pyq8.rewrite.region.tables import as_gather, join_chain
 
 
-def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
+def fuse(model: ir.Model, apart: Collection[str] = (), alone: bool = False) -> dict[str, str]:
     """Replace what regions can compute by `Region` nodes, in place: the same numbers, bit for bit.
 
-    But for an L2 normalization: its sums of squares are exact, those of ONNX Runtime are rounded.
+    But for an L2 normalization, whose sums of squares are exact, and for a chain that becomes a table, whose function
+    is: those of ONNX Runtime are rounded.
 
     Args:
         model: in QOperator form.
+        apart: names of nodes that stay FP32 whatever is around them.
         alone: a region for every node, to measure what one for many is worth (docs/adr/0004).
 
     Returns:
@@ -37,12 +42,16 @@ def fuse(model: ir.Model, alone: bool = False) -> dict[str, str]:
     _flatten(graph)
     for node in list(graph):
         join_normalization(node)
+        join_chain(node, apart)
         leave_channels_last(node)
     common.RemoveUnusedNodesPass()(model)
     name_sizes(graph)
     obstacles = {node: obstacle(node) for node in graph}
     left: dict[str, str] = {}
     regions = _alone(graph, obstacles) if alone else _regions(graph, obstacles)
+    inside = {node for nodes in regions for node in nodes}
+    for node in [n for n in graph if n.op_type == QLINEAR_TABLE and n not in inside]:
+        as_gather(node)
     sharing = find_sharing(regions)
     made: dict[int, list[ir.Node]] = {}
     blobs = [Constants() for _ in regions]

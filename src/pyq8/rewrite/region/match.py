@@ -8,7 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.graph_edit import constant, static_int
-from pyq8.rewrite.region.nodes import data, is_bytes, is_pixel, qparams, rank, size, zeros_agree
+from pyq8.rewrite.region.movement import find_move
+from pyq8.rewrite.region.nodes import CUTS, data, first_channel, is_bytes, is_pixel, qparams, rank, size, zeros_agree
 from pyq8.rewrite.region.sizes import known
 from pyq8.rewrite.region.spec import DOMAIN, MOST_PRODUCTS, MOST_RESULT, MOST_SCALE
 from pyq8.types import Array
@@ -16,10 +17,10 @@ from pyq8.types import Array
 MICROSOFT = "com.microsoft"
 LEAST_SCALE = 1e-30
 TOO_FAR = "its scales are too far apart"
-TABLES = {"QLinearSigmoid", "QLinearLeakyRelu"}
+TABLES = {"QLinearSigmoid", "QLinearLeakyRelu", "QLinearTable"}
 COMPUTES = {"QLinearConv", "QGemm", "QLinearAdd", "QLinearMul", "QLinearConcat", "MaxPool", "Flatten",
             "QLinearGlobalAveragePool", "QLinearAveragePool", "QLinearNormalize", "QuantizeLinear", "DequantizeLinear",
-            "Pad", "Transpose", "Reshape"} | TABLES  # fmt: skip
+            "Pad", "Transpose", "Reshape", "Slice", "Split", "DepthToSpace"} | TABLES  # fmt: skip
 
 
 def obstacle(node: ir.Node) -> str:
@@ -35,6 +36,7 @@ def obstacle(node: ir.Node) -> str:
     if not zeros_agree(node):
         return "its input has another zero point elsewhere"
     check = {"QLinearConv": _conv, "QGemm": _gemm, "MaxPool": _max_pool, "Flatten": _flatten, "Pad": _pad,
+             "Slice": _cut, "Split": _cut, "DepthToSpace": _moves,
              "Transpose": _transpose, "Reshape": _reshape, "QuantizeLinear": _quantize, "DequantizeLinear": _quantize,
              "QLinearAdd": _pair, "QLinearMul": _pair, "QLinearConcat": _concat,
              "QLinearAveragePool": _average, "QLinearGlobalAveragePool": _average}.get(node.op_type)  # fmt: skip
@@ -124,6 +126,8 @@ def _flatten(node: ir.Node) -> str:
 
 
 def _pad(node: ir.Node) -> str:
+    if find_move(node) is not None:
+        return ""
     pads, value = constant(node.inputs[1]), constant(node.inputs[2]) if len(node.inputs) > 2 else None
     if pads is None or pads.size != 8 or np.delete(pads, 5).any() or not is_bytes(node.inputs[0]):
         return "it does not only add channels"
@@ -143,7 +147,7 @@ def _transpose(node: ir.Node) -> str:
     if order == [0, 3, 1, 2] and x.is_graph_input():
         return ""
     y = node.outputs[0]
-    if order != [0, 2, 3, 1] or any(use.node.op_type in COMPUTES - {"Reshape"} for use in y.uses()):
+    if order != [0, 2, 3, 1] or any(use.node.op_type in COMPUTES - {"Reshape", "Slice"} for use in y.uses()):
         return "it is not a change to channels-last behind a region"
     return ""
 
@@ -155,12 +159,21 @@ def _reshape(node: ir.Node) -> str:
     return "" if same and is_bytes(x) else "it changes the shape"
 
 
+def _cut(node: ir.Node) -> str:
+    cuts = is_bytes(node.inputs[0]) and first_channel(node.outputs[0]) is not None
+    return "" if cuts or find_move(node) is not None else "it is no cut of channels, rows or columns"
+
+
+def _moves(node: ir.Node) -> str:
+    return "" if find_move(node) is not None else "it is not uint8"
+
+
 def looked_through(node: ir.Node) -> bool:
     """Whether a node that a region takes computes nothing there."""
     if node.op_type == "Transpose":
         x = node.inputs[0]
         return x is not None and x.is_graph_input()
-    return node.op_type in ("Flatten", "Pad", "Reshape")
+    return node.op_type in ("Flatten", "Pad", "Reshape", *CUTS) and find_move(node) is None
 
 
 def _quantize(node: ir.Node) -> str:

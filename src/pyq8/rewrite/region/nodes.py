@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from pyq8.graph_edit import constant
+from pyq8.graph_edit import constant, static_int
 
 WRITES = {"QLinearConv": 6, "QGemm": 7, "QLinearAdd": 6, "QLinearMul": 6, "QLinearAveragePool": 3, "QLinearConcat": 0,
-          "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3, "QLinearNormalize": 4}  # fmt: skip
+          "QLinearGlobalAveragePool": 3, "QLinearSigmoid": 3, "QLinearLeakyRelu": 3, "QLinearNormalize": 4,
+          "QLinearTable": 4}  # fmt: skip
 """Operators that compute a tensor of a region -> where the scale of it is among their inputs."""
-PASS_ON = ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad")
+CUTS = ("Slice", "Split")
+"""Operators that take some channels of a tensor."""
+PASS_ON = ("MaxPool", "Flatten", "Reshape", "Transpose", "Pad", "DepthToSpace", *CUTS)
 """Operators whose result has the scale and zero point of what they read."""
 
 
@@ -63,8 +66,27 @@ def zero_point(value: ir.Value) -> int:
                     return found
                 pending.pop()
         elif use.node.op_type in PASS_ON:
-            pending.append(iter(use.node.outputs[0].uses()))
+            pending.append(iter([behind for value in use.node.outputs for behind in value.uses()]))
     return 0
+
+
+def first_channel(value: ir.Value) -> int | None:
+    """Where the channels that `value` holds begin in what it was cut from; None if it is no cut of channels alone."""
+    node = value.producer()
+    source = node.inputs[0] if node is not None and node.op_type in CUTS else None
+    if node is None or source is None or not size(source, 1) or not size(value, 1):
+        return None
+    if node.op_type == "Split":
+        sizes = [size(v, 1) for v in node.outputs]
+        along = static_int(node, "axis", 0) in (1, 1 - rank(source))
+        return sum(sizes[: node.outputs.index(value)]) if along and sum(sizes) == size(source, 1) else None
+    begin, end, axes, steps = (constant(v) for v in (*node.inputs[1:], *[None] * 2)[:4])
+    if begin is None or end is None or axes is None or begin.size != 1 or axes.item() not in (1, 1 - rank(source)):
+        return None
+    if len(node.inputs) > 4 and (steps is None or steps.item() != 1):
+        return None
+    first = begin.item() + size(source, 1) * (begin.item() < 0)
+    return first if 0 <= first <= size(source, 1) - size(value, 1) else None
 
 
 def zeros_agree(node: ir.Node) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from pyq8.graph_edit import is_depthwise, only_reader
+from pyq8.rewrite.region.movement import find_move
 from pyq8.rewrite.region.nodes import WRITES, qparams, size
 
 
@@ -42,7 +43,7 @@ def find_slices(nodes: Sequence[ir.Node]) -> dict[ir.Value, tuple[ir.Node, int]]
             made = value.producer()
             if made in inside and made is not None and value not in joined and value not in found:
                 same = qparams(node, i + 1) == qparams(node, 0) and (
-                    made.op_type in WRITES or made.op_type == "MaxPool"
+                    made.op_type in WRITES or made.op_type == "MaxPool" or find_move(made) is not None
                 )
                 requantizes = made.op_type == "QLinearConv" and not is_depthwise(made, 3)
                 if same or (requantizes and only_reader(value) is not None):

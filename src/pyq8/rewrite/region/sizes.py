@@ -5,10 +5,11 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from pyq8.graph_edit import constant, static_int, static_ints
-from pyq8.rewrite.region.nodes import data, rank
+from pyq8.rewrite.region.movement import find_move
+from pyq8.rewrite.region.nodes import CUTS, data, first_channel, rank
 
-KEEPS = {"QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearNormalize", "Pad",
-         "QuantizeLinear", "DequantizeLinear"}  # fmt: skip
+KEEPS = {"QLinearAdd", "QLinearMul", "QLinearConcat", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearNormalize",
+         "QLinearTable", "Pad", "Slice", "Split", "QuantizeLinear", "DequantizeLinear"}  # fmt: skip
 """Operators whose result is as large as their images."""
 SLIDES = {"QLinearConv", "MaxPool", "QLinearAveragePool"}
 
@@ -18,15 +19,19 @@ def name_sizes(graph: ir.Graph) -> None:
 
     A height or width n becomes (n + pads - dilation * (kernel - 1) - 1) // stride + 1: that text is an open one's name.
     """
-    for node in graph:
-        y = node.outputs[0]
-        if rank(y) != 4 or y.shape is None:
-            continue
-        for axis in (1, 2, 3):
-            found = _size(node, axis) if axis > 1 else _channels(node)
-            named = y.is_graph_output() and known(y.shape[axis]) and not isinstance(found, int)
-            if found is not None and not named and not isinstance(y.shape[axis], int):
-                y.shape[axis] = found
+    for value in [value for node in graph for value in node.outputs]:
+        _name(value)
+
+
+def _name(y: ir.Value) -> None:
+    node = y.producer()
+    if node is None or rank(y) != 4 or y.shape is None:
+        return
+    for axis in (1, 2, 3):
+        found = _size(node, axis) if axis > 1 else _channels(node)
+        named = y.is_graph_output() and known(y.shape[axis]) and not isinstance(found, int)
+        if found is not None and not named and not isinstance(y.shape[axis], int):
+            y.shape[axis] = found
 
 
 def known(dim: int | ir.SymbolicDim) -> bool:
@@ -48,6 +53,12 @@ def _size(node: ir.Node, axis: int) -> ir.SymbolicDim | int | None:
         dims = [dim for dim in dims if dim != 1] or dims  # a single pixel is spread
         return dims[0] if dims and known(dims[0]) and all(dim == dims[0] for dim in dims) else None
     x = data(node)
+    move = find_move(node)
+    if move is not None and x is not None and x.shape is not None and known(x.shape[axis]):
+        dim, more = x.shape[axis], (move.top + move.bottom, move.left + move.right)[axis - 2]
+        if isinstance(dim, int) or (move.block == 1 and not more):
+            return dim * move.block + more if isinstance(dim, int) else dim
+        return ir.SymbolicDim(f"({dim.value})*{move.block}{more:+d}")
     if node.op_type not in SLIDES or rank(x) != 4 or x is None or x.shape is None or not known(x.shape[axis]):
         return None
     if static_int(node, "ceil_mode", 0) or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
@@ -66,6 +77,8 @@ def _size(node: ir.Node, axis: int) -> ir.SymbolicDim | int | None:
 
 def _changes(node: ir.Node, axis: int) -> bool:
     """Whether a Pad or QLinearConcat may change the size along an axis."""
+    if node.op_type in CUTS:
+        return first_channel(node.outputs[0]) is None
     if node.op_type == "Pad":
         pads = constant(node.inputs[1])
         return pads is None or pads.size != 8 or bool(pads.reshape(2, 4)[:, axis].any())

@@ -40,6 +40,7 @@ class Kind(IntEnum):
     TABLE = 7
     DEQUANTIZE = 8
     NORMALIZE = 9
+    MOVE = 10
 
 
 class Source(IntEnum):
@@ -62,6 +63,10 @@ class Sink(IntEnum):
 
 COUNT_ALL, CEIL = 1, 2
 """`mode` of pools, added: divide by the pads too; ceil_mode."""
+CHANNELS_FIRST = 1
+"""`mode` of MOVE: the pixels of a block are the last part of a channel's number, not the first."""
+BY_CHANNEL = 1
+"""`mode` of TABLE: every channel has a table of its own."""
 TO_FLOAT = 1
 """`mode` of CONV: the result is a float output."""
 

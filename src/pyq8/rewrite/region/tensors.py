@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from pyq8.rewrite.region.match import looked_through
-from pyq8.rewrite.region.nodes import qparams, size, zero_point
+from pyq8.rewrite.region.nodes import CUTS, first_channel, qparams, size, zero_point
 from pyq8.rewrite.region.patterns import find_slices
 from pyq8.rewrite.region.spec import Constants, Kind, Layer, Source, Spec, Tensor
 from pyq8.types import Array
@@ -59,6 +59,8 @@ class RegionTensors:
                 break
             (source,) = made.inputs[:1]
             assert source is not None
+            if made.op_type in CUTS:
+                return self._cut(value, self.read(source))
             value, form = source, Source.BYTE_NHWC if made.op_type == "Transpose" else form
         known = self._of.get(value)
         return self._come_in(value, form) if known is None else known
@@ -99,6 +101,13 @@ class RegionTensors:
         self.spec.tensors.append(tensor)
         self._of[value] = len(self.spec.tensors) - 1
         return self._of[value]
+
+    def _cut(self, value: ir.Value, source: int) -> int:
+        """Some channels of a tensor, where they are."""
+        whole, first = self.spec.tensors[source], first_channel(value)
+        assert first is not None
+        parent, offset = (source, first) if whole.parent < 0 else (whole.parent, whole.offset + first)
+        return self._add(value, Tensor(size(value, 1), whole.zero, parent, offset))
 
     def _come_in(self, value: ir.Value, source: Source) -> int:
         channels = size(value, 3 if source == Source.BYTE_NHWC else 1)

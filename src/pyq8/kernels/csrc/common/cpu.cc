@@ -41,6 +41,7 @@ Cpu ask() {
   found.avx512 =
       found.avx2 && zmm && bit(seventh.b, 16) && bit(seventh.b, 17) && bit(seventh.b, 30) && bit(seventh.b, 31);
   found.avx512_vnni = found.avx512 && bit(seventh.c, 11);
+  found.avx512_vbmi = found.avx512 && bit(seventh.c, 1);
   found.amx_int8 = tiles && bit(seventh.d, 24) && bit(seventh.d, 25);
   return found;
 }

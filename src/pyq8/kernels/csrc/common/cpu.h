@@ -9,6 +9,7 @@ struct Cpu {
   bool avx_vnni = false;
   bool avx512 = false;  // F, BW, DQ and VL
   bool avx512_vnni = false;
+  bool avx512_vbmi = false;
   bool amx_int8 = false;
 };
 

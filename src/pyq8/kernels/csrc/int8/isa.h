@@ -121,6 +121,8 @@ struct Isa {
   void (*multiply)(const uint8_t* a, const uint8_t* b, int64_t n, float scale, const int* zeros, int zero, uint8_t* y);
   // y = round(x / scale) + zero, saturated.
   void (*quantize)(const float* x, int64_t n, float scale, int zero, uint8_t* y);
+  // y[i] = table[x[i]]; y may be x.
+  void (*table)(const uint8_t* x, int64_t n, const uint8_t* table, uint8_t* y);
   // y = (x - zero) * scale
   void (*dequantize)(const uint8_t* x, int64_t n, float scale, int zero, float* y);
   void (*normalize)(const uint8_t* x, int64_t n, const Normalized& how, uint8_t* y);

@@ -19,6 +19,8 @@ std::unique_ptr<Work> work_of(const Run& run, const Layer& l) {
       return pool(run, l);
     case kDequantize:
       return dequantize(run, l);
+    case kMove:
+      return move(run, l);
     default:
       return elementwise(run, l);
   }

@@ -9,6 +9,7 @@
 #endif
 
 #include "int8/isa.h"
+#include "int8/table.h"
 
 namespace {
 
@@ -202,6 +203,7 @@ constexpr pyq8::int8::Isa plain_loops(const char* name, int lanes) {
           add_plain,
           multiply_plain,
           quantize8_plain,
+          table_plain,
           dequantize8_plain,
           normalize8_plain,
           transpose8_plain};

@@ -80,6 +80,8 @@ class Planner {
         set(l.y, x.n, x.h, x.w);
       } else if (l.kind == kTable || l.kind == kNormalize) {
         set(l.y, x.n, x.h, x.w);
+      } else if (l.kind == kMove) {
+        set(l.y, x.n, x.h * l.r + l.top + l.bottom, x.w * l.s + l.left + l.right);
       } else {
         const Place y = {x.n, height(l, x), width(l, x)};
         const int64_t r = l.r ? l.r : x.h, s = l.s ? l.s : x.w;

@@ -114,8 +114,13 @@ std::unique_ptr<Work> elementwise(const Run& run, const Layer& l) {
   const Isa& isa = run.isa;
   if (l.kind == kTable) {
     const uint8_t* const table = run.spec.blob + l.weight;
-    return by_pixels(run, l, true, [=](const uint8_t* x, const uint8_t*, uint8_t* y, int64_t n) {
-      for (int64_t i = 0; i < n; ++i) y[i] = table[x[i]];
+    if (l.mode == kByChannel) {
+      return by_pixels(run, l, false, [=](const uint8_t* x, const uint8_t*, uint8_t* y, int64_t n) {
+        for (int64_t c = 0; c < n; ++c) y[c] = table[256 * c + x[c]];
+      });
+    }
+    return by_pixels(run, l, true, [=, &isa](const uint8_t* x, const uint8_t*, uint8_t* y, int64_t n) {
+      isa.table(x, n, table, y);
     });
   }
   const float* const f = run.spec.floats(l.scale);

@@ -1,5 +1,6 @@
 #include "int8/spec.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -12,6 +13,7 @@ constexpr int64_t kMost = int64_t(1) << 31;   // of any size
 constexpr int64_t kMostNormalized = 1 << 15;  // 2^15 * 255^2 < 2^31
 constexpr int64_t kMostProducts = 1 << 16;    // 2^16 * 255 * 128 < 2^31
 constexpr double kMostResult = 2147483520.0;  // the largest float below 2^31
+constexpr int64_t kMostBlock = 64;
 constexpr int64_t kMostCount = 1 << 16;       // of tensors and layers
 
 [[noreturn]] void fail(size_t layer, const std::string& what) {
@@ -66,8 +68,20 @@ class Check {
       }
       case kTable:
         need(read(l_.x).channels == write(l_.y).channels, "channels differ");
-        constant(l_.weight, 256, 1, "its table is not inside of the constants");
+        need(l_.mode == kOneTable || l_.mode == kByChannel, "no such mode");
+        constant(l_.weight, l_.mode == kByChannel ? 256 * tensor(l_.x).channels : 256, 1,
+                 "its table is not inside of the constants");
         return;
+      case kMove: {
+        const Tensor &x = read(l_.x), &y = write(l_.y);
+        need(l_.r >= 1 && l_.r <= kMostBlock && l_.s == l_.r, "a block is not of 1 ... 64 rows and as many columns");
+        need(x.channels == y.channels * l_.r * l_.s, "channels that do not fit its blocks");
+        need(l_.mode == kPixelsFirst || l_.mode == kChannelsFirst, "no such mode");
+        for (const int64_t v : {l_.top, l_.left, l_.bottom, l_.right}) {
+          need(v > -4096 && v < 4096, "what it adds or cuts is not within +-4095");
+        }
+        return;
+      }
       case kNormalize: {
         const Tensor &x = read(l_.x), &y = write(l_.y);
         need(x.channels == y.channels && x.channels <= kMostNormalized, "channels that differ, or too many");
@@ -95,13 +109,17 @@ class Check {
     need(id >= 0 && id < int64_t(spec_.tensors.size()), "no such tensor");
     return spec_.tensors[size_t(id)];
   }
-  // Of a tensor that earlier layers wrote: it, what it is a slice of, or all of its slices.
+  // Of a tensor that earlier layers wrote: it, what it is a slice of, or slices that hold all of it.
   const Tensor& read(int64_t id) const {
     const Tensor& t = tensor(id);
     int64_t there = written_[size_t(id)] ? t.channels : 0;
     if (t.parent >= 0 && written_[size_t(t.parent)]) there = t.channels;
+    const int64_t whole = t.parent < 0 ? id : t.parent, first = t.parent < 0 ? 0 : t.offset;
     for (size_t i = 0; i < spec_.tensors.size() && there < t.channels; ++i) {
-      if (spec_.tensors[i].parent == id && written_[i]) there += spec_.tensors[i].channels;
+      const Tensor& part = spec_.tensors[i];
+      if (part.parent != whole || !written_[i]) continue;
+      const int64_t begin = std::max(first, part.offset);
+      there += std::max<int64_t>(0, std::min(first + t.channels, part.offset + part.channels) - begin);
     }
     need(there >= t.channels, "reads a tensor that no layer before it writes");
     return t;

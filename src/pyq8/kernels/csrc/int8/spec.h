@@ -19,15 +19,15 @@ struct Tensor {
 };
 constexpr int kTensorFields = 4;
 
-enum Kind : int64_t { kQuantize, kConv, kDepthwise, kMaxPool, kAveragePool, kAdd, kMultiply, kTable, kDequantize, kNormalize };
+enum Kind : int64_t { kQuantize, kConv, kDepthwise, kMaxPool, kAveragePool, kAdd, kMultiply, kTable, kDequantize, kNormalize, kMove };
 
 // Fields that a kind does not need are 0, -1 for tensors and offsets.
 struct Layer {
   int64_t kind;
   int64_t x, other, y;              // tensors; x of kQuantize is an input, y of kDequantize an output of the node
-  int64_t r, s;                     // kernel; 0 x 0: the whole image
+  int64_t r, s;                     // kernel; 0 x 0: the whole image; of kMove a block
   int64_t stride_h, stride_w;
-  int64_t top, left, bottom, right;
+  int64_t top, left, bottom, right;  // pads; of kMove by which the image grows, its edge repeated, or is cut
   int64_t dilation_h, dilation_w;
   int64_t groups;
   int64_t mode;                     // see below
@@ -38,7 +38,9 @@ constexpr int kLayerFields = sizeof(Layer) / sizeof(int64_t);
 // Layer::mode
 enum Source : int64_t { kFloatNchw, kByteNchw, kByteNhwc };            // kQuantize: the input
 enum Result : int64_t { kToBytes, kToFloat };                         // kConv: y is a tensor, or a float output [n][k]
+enum Lookup : int64_t { kOneTable, kByChannel };                       // kTable
 enum Pool : int64_t { kCountAll = 1, kCeil = 2 };                     // pools, added: divide by the pads too; ceil_mode
+enum Order : int64_t { kPixelsFirst, kChannelsFirst };                // kMove: pixel and channel of a block as one number
 enum Sink : int64_t { kToFloatNchw, kToByteNchw, kToFloatFlat, kToByteNhwc, kToByteFlat };  // kDequantize
 
 // Constants of a layer in the blob, each at a multiple of 64 bytes:
@@ -50,7 +52,7 @@ enum Sink : int64_t { kToFloatNchw, kToByteNchw, kToFloatFlat, kToByteNhwc, kToB
 //   kAveragePool  scale: float[2], of x and of y
 //   kAdd          scale: the numbers of a Sum, float[5]
 //   kMultiply     scale: float[1], of x times that of `other` over that of y
-//   kTable        weight: uint8[256]
+//   kTable        weight: uint8[256], or uint8[channels][256]
 //   kDequantize   scale: float[1]
 //   kNormalize    weight: float[channels], scale: float[3], of x, the least length, of y
 struct Spec {

@@ -3,6 +3,7 @@
 #include "int8/depthwise_avx2.h"
 #include "int8/dot.h"
 #include "int8/loops.h"
+#include "int8/table_avx512.h"
 #include "int8/tile.h"
 
 namespace {
@@ -19,6 +20,7 @@ constexpr Isa kAvx512 = [] {
   isa.tiles = {{0, kRows}, {nullptr, kTiles.of}};
   isa.listed = true;
   isa.depthwise = depthwise_avx2;
+  isa.table = table_avx512;
   isa.multiply_add = multiply_add<Bytes512>;
   return isa;
 }();

@@ -3,6 +3,7 @@
 #include "int8/depthwise_vnni.h"
 #include "int8/dot.h"
 #include "int8/loops.h"
+#include "int8/table_avx512.h"
 #include "int8/tile.h"
 
 namespace {
@@ -43,6 +44,7 @@ constexpr Isa kVnni = [] {
   isa.rate = 350;
   isa.tiles = {{0, 14, 14, 9, 7}, {nullptr, kTiles1.of, kTiles2.of, kTiles3.of, kTiles4.of}};
   isa.depthwise = depthwise_vnni;
+  isa.table = table_avx512;
   isa.multiply_add = multiply_add<Bytes512>;
   return isa;
 }();

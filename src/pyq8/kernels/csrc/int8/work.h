@@ -56,6 +56,7 @@ std::unique_ptr<Work> convolution(const Run& run, const Layer& layer);
 std::unique_ptr<Work> depthwise(const Run& run, const Layer& layer);
 std::unique_ptr<Work> pool(const Run& run, const Layer& layer);
 std::unique_ptr<Work> elementwise(const Run& run, const Layer& layer);
+std::unique_ptr<Work> move(const Run& run, const Layer& layer);
 std::unique_ptr<Work> quantize(const Run& run, const Layer& layer);
 std::unique_ptr<Work> dequantize(const Run& run, const Layer& layer);
 
