@@ -53,7 +53,7 @@ class Result:
 
     @property
     def in_tables(self) -> frozenset[str]:
-        """Nodes of chains that a region computes in tables of codes: INT8, though the plan counts them as FP32."""
+        """Nodes that are INT8 though the plan counts them as FP32, because a region computes their chain in a table."""
         int8 = {row.node for row in self.report.kernels.rows if row.int8}
         return frozenset(n for n, why in self.plan.float_nodes.items() if why == TABLE and n in int8)
 

@@ -39,6 +39,12 @@ def test_every_spelling_gets_its_name(body: str, expected: str) -> None:
     assert [node.name for node in new.graph if node.op_type == expected] == ["act"]
 
 
+def test_before_opset_14_it_is_a_product() -> None:
+    body = "c = Add(a, three) d = Clip(c, zero, six) e = Mul(a, d) [act] b = Div(e, six)"
+    _, new = apply(name_hard_swish, parse(network(body), W, opset=13))
+    assert ops(new) == {"Conv": 2, "HardSigmoid": 1, "Mul": 1}
+
+
 def test_a_gate_of_the_same_shape_keeps_its_product() -> None:
     body = "c = Add(a, one) d = Clip(c, zero, two) e = Div(d, two) [act] b = Mul(a, e)"
     _, new = apply(name_hard_swish, parse(network(body), W))

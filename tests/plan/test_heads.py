@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pyq8.ops.placement import place
-from tests.small_models import WEIGHTS, parse, quantized
+from pyq8.types import Config
+from tests.small_models import WEIGHTS, between, parse, quantized
 
 YOLO = """g (float[N, 8, 12, 12] x) => (float[N, 10, 144] y) {
     [conv] a = Conv<pads = [1, 1, 1, 1]>(x, w1, b1)
@@ -60,3 +61,10 @@ def test_nothing_that_was_seen_of_offsets_is_cut() -> None:
     low, high = case.plan.qparams["b"].range
     step = float(case.plan.qparams["b"].scale)
     assert low <= seen.min + step and high >= seen.max - step
+
+
+def test_what_a_region_computes_in_a_table_is_no_head() -> None:
+    body = "[gate] s = Sigmoid(a) [silu] b = Mul(a, s)"
+    plain, regions = (quantized(between(body), Config(format=form)) for form in ("qdq", "pyq8"))
+    assert "silu" in regions.plan.float_nodes
+    assert regions.plan.qparams["a"] == plain.plan.qparams["a"]

@@ -15,13 +15,17 @@ from pyq8.graph_edit import constant, only_reader, producer, replace_node
 from pyq8.passes.result import PassResult
 from pyq8.passes.rewriting import for_each
 
+SINCE = 14
+"""Opset that HardSwish came with; before, it is x times HardSigmoid(x)."""
+
 
 def run(model: ir.Model) -> PassResult:
     """Replace in place; what is left of the spelling is dead."""
-    return for_each(model, "name_hard_swish", {"Clip"}, _replace)
+    whole = model.opset_imports.get("", SINCE) >= SINCE
+    return for_each(model, "name_hard_swish", {"Clip"}, lambda clip: _replace(clip, whole))
 
 
-def _replace(clip: ir.Node) -> bool:
+def _replace(clip: ir.Node, whole: bool) -> bool:
     add = producer(clip.inputs[0], "Add")
     low, high = (_scalar(clip.inputs[i]) if len(clip.inputs) > i else None for i in (1, 2))
     if add is None or low != 0 or not high or clip.outputs[0].dtype not in (None, ir.DataType.FLOAT):
@@ -34,17 +38,27 @@ def _replace(clip: ir.Node) -> bool:
     if reader is not None and swish and _other(reader, clip.outputs[0], "Mul") is source:
         last = only_reader(reader.outputs[0])
         if last is not None and _divides(last, reader.outputs[0], high):
-            replace_node(last, [ir.node("HardSwish", [source], name=last.name)])
+            replace_node(last, _swish(source, last, whole))
             return True
     if reader is None or not _divides(reader, clip.outputs[0], high):
         return False
     product = only_reader(reader.outputs[0])
     if swish and product is not None and _other(product, reader.outputs[0], "Mul") is source:
-        replace_node(product, [ir.node("HardSwish", [source], name=product.name)])
+        replace_node(product, _swish(source, product, whole))
         return True
     values = {"alpha": 1 / high, "beta": offset / high}
     replace_node(reader, [ir.node("HardSigmoid", [source], values, name=reader.name)])
     return True
+
+
+def _swish(source: ir.Value, node: ir.Node, whole: bool) -> list[ir.Node]:
+    """What computes HardSwish in place of a node, whose name it takes."""
+    if whole:
+        return [ir.node("HardSwish", [source], name=node.name)]
+    gate = ir.node("HardSigmoid", [source], {"alpha": 1 / 6, "beta": 0.5}, name=f"{node.name}_sigmoid")
+    (value,), output = gate.outputs, node.outputs[0]
+    value.name, value.type, value.shape = f"{output.name}_sigmoid", output.type, output.shape
+    return [gate, ir.node("Mul", [source, value], name=node.name)]
 
 
 def _scalar(value: ir.Value | None) -> float | None:

@@ -33,11 +33,9 @@ def head_tensors(placement: Placement) -> tuple[set[ir.Value], set[ir.Value]]:
     for node in placement.int8:
         rule = find_rule(node)
         value = placement.output(node)
-        if (
-            rule is None
-            or rule.weight is None
-            or not all(_decodes(n, inside) for n in placement.quantized_readers(value))
-        ):
+        if rule is None or rule.weight is None or any(placement.is_table(use.node) for use in value.uses()):
+            continue
+        if not all(_decodes(n, inside) for n in placement.quantized_readers(value)):
             continue
         if any(user.op_type == "Sigmoid" for user in _behind(value, CARRYING)):
             scores.add(value)
