@@ -33,9 +33,7 @@ def head_tensors(placement: Placement) -> tuple[set[ir.Value], set[ir.Value]]:
     for node in placement.int8:
         rule = find_rule(node)
         value = placement.output(node)
-        if rule is None or rule.weight is None or any(placement.is_table(use.node) for use in value.uses()):
-            continue
-        if not all(_decodes(n, inside) for n in placement.quantized_readers(value)):
+        if rule is None or rule.weight is None or not _is_handed_on(value, placement, inside):
             continue
         if any(user.op_type == "Sigmoid" for user in _behind(value, CARRYING)):
             scores.add(value)
@@ -44,11 +42,17 @@ def head_tensors(placement: Placement) -> tuple[set[ir.Value], set[ir.Value]]:
     return scores, decided
 
 
-def _decodes(node: ir.Node, inside: Container[ir.Node]) -> bool:
-    """Whether an INT8 node only moves a head's result to FP32 nodes."""
-    return node.op_type in CARRYING and all(
-        u.node not in inside or _decodes(u.node, inside) for v in node.outputs for u in v.uses()
-    )
+def _is_handed_on(value: ir.Value, placement: Placement, inside: Container[ir.Node]) -> bool:
+    """Whether INT8 nodes and tables do nothing with it but to move it to FP32 nodes."""
+    waiting, seen = [value], set[ir.Node]()
+    while waiting:
+        for user, _ in waiting.pop().uses():
+            if placement.is_table(user) or (user in inside and user.op_type not in CARRYING):
+                return False
+            if user in inside and user not in seen:
+                waiting += user.outputs
+            seen.add(user)
+    return True
 
 
 def _behind(value: ir.Value, through: Container[str] | None = None) -> set[ir.Node]:

@@ -109,19 +109,21 @@ def compare(
     taken = intake(prepared)
     size = taken.size
 
+    def add_noise(name: str, ref: Array, q: Array) -> None:
+        if np.shape(ref) == np.shape(q):
+            for values, integers in zip(_pieces(ref), _pieces(q), strict=True):
+                difference = affine.dequantize(integers, plan.qparams[name]) - values
+                signal[name] += float(np.vdot(values, values))
+                noise[name] += float(np.vdot(difference, difference))
+
     def compare_on(piece: Batch) -> None:
         feeds, count = piece.feeds, len(piece)
         expected = run_images(reference, list(dict.fromkeys(outputs + names)), feeds, size, count)
         found = run_images(candidate, list(dict.fromkeys(outputs + codes)), feeds, size, count, "the INT8 model")
         for name, code in zip(names, codes, strict=True):
-            ref, q = expected[name], found[code]
-            if np.shape(ref) == np.shape(q):
-                for values, integers in zip(_pieces(ref), _pieces(q), strict=True):
-                    difference = affine.dequantize(integers, plan.qparams[name]) - values
-                    signal[name] += float(np.vdot(values, values))
-                    noise[name] += float(np.vdot(difference, difference))
+            add_noise(name, expected[name], found[code])
         refs, outs = ({n: run[n] for n in outputs if n in run} for run in (expected, found))
-        del expected, found, ref, q
+        del expected, found
         if written is not None:
             planned, ran = outs, run_file(written, outputs, feeds)
             arrays = {n: rows_of(array, size, count) for n, array in zip(outputs, ran, strict=True)}
