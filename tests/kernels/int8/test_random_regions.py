@@ -47,6 +47,20 @@ def test_every_instruction_set_computes_the_bytes_of_the_reference(part: int) ->
             assert len(set(answers.values())) == 1, (seed, made.hw, [f.shape for f in feed])
 
 
+@pytest.mark.parametrize("seed", [1079, 2845])
+def test_a_border_is_there_before_a_layer_of_the_same_loop_reads_it(seed: int) -> None:
+    """A padded 1 x 1 convolution runs together with the one that writes what it reads."""
+    kernels.set_threads(1)
+    rng = np.random.default_rng(seed)
+    made = random_region(rng)
+    feed = made.feed(rng, int(rng.integers(1, 6)))
+    expected = Oracle(made.spec).run(feed)
+    for isa in kernels.isas():
+        found = [np.empty(y.shape, y.dtype) for y in expected]
+        Region(isa, *made.spec.numbers(), made.spec.constants.blob()).run(feed, found)
+        assert [y.tobytes() for y in found] == [y.tobytes() for y in expected], isa
+
+
 @pytest.mark.parametrize("seed", range(PARTS))
 def test_a_batch_that_is_computed_some_images_at_a_time(seed: int) -> None:
     rng = np.random.default_rng(seed)
