@@ -61,6 +61,18 @@ def test_a_border_is_there_before_a_layer_of_the_same_loop_reads_it(seed: int) -
         assert [y.tobytes() for y in found] == [y.tobytes() for y in expected], isa
 
 
+def test_of_tensors_in_one_place_the_last_border_stays() -> None:
+    """A sum takes the memory of its operand, whose zero point is another: threads fill borders side by side."""
+    kernels.set_threads(2)
+    rng = np.random.default_rng(5069)
+    made = random_region(rng)
+    region = Region(kernels.isas()[0], *made.spec.numbers(), made.spec.constants.blob())
+    made.hw = 11, 14
+    feed = made.feed(rng, 1)
+    expected = [y.tobytes() for y in Oracle(made.spec).run(feed)]
+    assert {tuple(y.tobytes() for y in run(region, feed, made)) for _ in range(1000)} == {tuple(expected)}
+
+
 @pytest.mark.parametrize("seed", range(PARTS))
 def test_a_batch_that_is_computed_some_images_at_a_time(seed: int) -> None:
     rng = np.random.default_rng(seed)

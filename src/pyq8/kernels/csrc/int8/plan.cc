@@ -132,7 +132,12 @@ class Planner {
       for (size_t layer = chain.first; layer < chain.last; ++layer) {
         for (const int64_t id : tensors(spec_.layers[layer])) {
           const size_t root = size_t(root_of(spec_, id)), owner = size_t(owner_[root]);
-          if (first[root] < 0 && plan_.places[root].padded()) chain.fill.push_back(int64_t(root));
+          if (first[root] < 0 && plan_.places[root].padded()) {
+            // Of tensors in one place the last one's border stays: they are filled side by side.
+            const auto same = [&](int64_t other) { return owner_[size_t(other)] == int64_t(owner); };
+            chain.fill.erase(std::remove_if(chain.fill.begin(), chain.fill.end(), same), chain.fill.end());
+            chain.fill.push_back(int64_t(root));
+          }
           if (first[root] < 0) first[root] = int64_t(i);
           if (first[owner] < 0) first[owner] = int64_t(i);
           last[owner] = int64_t(i);
