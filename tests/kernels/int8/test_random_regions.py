@@ -48,8 +48,8 @@ def test_every_instruction_set_computes_the_bytes_of_the_reference(part: int) ->
 
 
 @pytest.mark.parametrize("seed", [1079, 2845])
-def test_a_border_is_there_before_a_layer_of_the_same_loop_reads_it(seed: int) -> None:
-    """A padded 1 x 1 convolution runs together with the one that writes what it reads."""
+def test_a_border_is_there_before_a_layer_reads_it(seed: int) -> None:
+    """A padded 1 x 1 convolution does not run together with the one that writes what it reads."""
     kernels.set_threads(1)
     rng = np.random.default_rng(seed)
     made = random_region(rng)

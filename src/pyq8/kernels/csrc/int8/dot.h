@@ -1,4 +1,4 @@
-// A step of the tile without VNNI: four products of uint8 and int8 are summed in INT32.
+// Steps of a tile: four products of uint8 and int8 are summed in INT32, or, without VNNI, in INT16 first.
 #pragma once
 
 #include <utility>

@@ -207,11 +207,12 @@ class Planner {
   static int64_t looped(const Layer& l) { return l.kind == kDequantize || to_float(l) ? l.x : l.y; }
   static bool to_float(const Layer& l) { return l.kind == kConv && l.mode == kToFloat; }
 
-  // Whether a layer needs of x only the rows that it computes. It always does so of `other`.
+  // Whether a layer needs of x only the rows that it computes, and nothing of its border, which is filled beside the layers of
+  // a chain. It always does so of `other`.
   static bool by_rows(const Layer& l) {
     if (l.kind == kMultiply) return false;  // may read one pixel for all
     if (l.kind == kAdd || l.kind == kTable || l.kind == kNormalize || l.kind == kDequantize) return true;
-    return l.kind == kConv && l.r == 1 && l.s == 1 && l.stride_h == 1 && !l.top && !l.bottom;
+    return l.kind == kConv && l.r == 1 && l.s == 1 && l.stride_h == 1 && !l.top && !l.left && !l.bottom && !l.right;
   }
 
   bool joins(const Plan::Chain& chain, size_t index) {

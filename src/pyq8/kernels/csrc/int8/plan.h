@@ -28,7 +28,7 @@ struct Plan {
   // earlier layer of it writes.
   struct Chain {
     size_t first, last;
-    std::vector<int64_t> fill;  // tensors whose border is to be written before it
+    std::vector<int64_t> fill;  // tensors whose border is to be written beside its first layers
   };
   std::vector<Chain> chains;
   int64_t bytes = 0;  // of working memory

@@ -12,14 +12,6 @@ namespace {
 
 constexpr size_t kPlans = 8;
 
-// Whether a layer reads the border of what another one of the loop writes: borders are then filled before, not beside it. Layers
-// that run together are 1 x 1, and hardly ever padded.
-bool reads_borders(const Spec& spec, const Loop& loop) {
-  const auto is_padded = [](const Layer& l) { return l.top || l.left || l.bottom || l.right; };
-  const auto begin = spec.layers.begin();
-  return std::any_of(begin + int64_t(loop.first) + 1, begin + int64_t(loop.last), is_padded);
-}
-
 // Of all inputs; 1 if they differ: then they are not images of one batch.
 int64_t images_of(const std::vector<Input>& inputs) {
   const int64_t images = inputs[0].shape[0];
@@ -141,12 +133,7 @@ void Region::run_images(const std::vector<Input>& inputs, const std::vector<void
     const Borders borders(run, chain.fill, threads.count);
     for (const Loop& loop : divided->chains[i]) {
       const Works works = works_of(run, loop.first, loop.last);
-      const int64_t pieces = loop.division.pieces();
-      int64_t more = loop.first == chain.first ? borders.pieces() : 0;
-      if (more && reads_borders(spec_, loop)) {
-        threads.run(more, [&](int64_t index) { borders.fill(index); });
-        more = 0;
-      }
+      const int64_t pieces = loop.division.pieces(), more = loop.first == chain.first ? borders.pieces() : 0;
       threads.run(pieces + more, [&](int64_t index) {
         if (index >= pieces) return borders.fill(index - pieces);
         const Piece piece = loop.division.piece(index);
