@@ -68,11 +68,11 @@ def to_input(image: Image.Image, preprocess: Preprocess, dtype: str, there: Geom
     if preprocess.color == "bgr":
         pixels = pixels[:, :, ::-1]
     if there is not None and there.canvas != there.kept:
-        pixels = _pad(pixels, there, preprocess.pad_color)
+        pixels = _pad(pixels, there, preprocess.pad_color, dtype)
     if preprocess.layout == "nchw":
         pixels = pixels.transpose(2, 0, 1)
     if dtype == "uint8":
-        return np.ascontiguousarray(np.rint(pixels), dtype=np.uint8)
+        return np.ascontiguousarray(pixels)
     per_channel = (-1, 1, 1) if preprocess.layout == "nchw" else (-1,)
     values: Array = np.multiply(pixels, np.float32(preprocess.scale), dtype=np.float32, order="C")
     values -= np.asarray(preprocess.mean, np.float32).reshape(per_channel)
@@ -80,10 +80,11 @@ def to_input(image: Image.Image, preprocess: Preprocess, dtype: str, there: Geom
     return values.astype(dtype, copy=False)
 
 
-def _pad(pixels: Array, there: Geometry, color: tuple[float, ...]) -> Array:
-    """(H, W, C) float32, because a color may be a half: PaddleOCR pads with what becomes 0."""
+def _pad(pixels: Array, there: Geometry, color: tuple[float, ...], dtype: str) -> Array:
+    """(H, W, C), uint8 for such an input, else float32: a color may be a half, PaddleOCR pads with what becomes 0."""
     (width, height), (left, top) = there.canvas, there.at
-    canvas = np.empty((height, width, pixels.shape[2]), np.float32)
-    canvas[:] = color
+    whole = dtype == "uint8"
+    canvas = np.empty((height, width, pixels.shape[2]), np.uint8 if whole else np.float32)
+    canvas[:] = np.rint(color) if whole else color
     canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return canvas
